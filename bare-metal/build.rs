@@ -1,0 +1,14 @@
+//! Gives an image the linker script of its board; a build for a hosted system needs none.
+
+use std::{env, path::Path};
+
+fn main() {
+    println!("cargo:rerun-if-changed=link");
+    if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
+        return;
+    }
+    let arch = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets CARGO_CFG_TARGET_ARCH");
+    let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    let script = Path::new(&root).join("link").join(format!("{arch}.ld"));
+    println!("cargo:rustc-link-arg-bins=-T{}", script.display());
+}
