@@ -1,1 +1,62 @@
-//! Skeleton.
+#![doc = include_str!("../README.md")]
+#![no_std]
+
+// Words: what the rest is said in.
+
+pub mod error;
+
+pub mod addr;
+
+pub mod direction;
+
+pub mod limits;
+
+// What the machine promises.
+
+pub mod cache;
+
+pub mod sync;
+
+pub mod handover;
+
+pub mod map;
+
+pub mod memory;
+
+pub mod source;
+
+mod lock;
+
+pub mod ledger;
+
+pub mod machine;
+
+// What a driver does.
+
+pub mod device;
+
+pub mod streaming;
+
+pub mod loan;
+
+pub mod coherent;
+
+pub mod pool;
+
+pub use addr::{DmaAddr, DmaRange, PhysAddr, PhysRange};
+pub use cache::{Geometry, LineRange};
+pub use coherent::{Coherent, PrivateCoherent};
+pub use device::{Device, Quiesced, Snooping};
+pub use direction::{
+    Bidirectional, DataDirection, DeviceReads, DeviceWrites, Direction, FromDevice, ToDevice,
+};
+pub use error::{Error, Refused};
+pub use ledger::{Ledger, LedgerCounts, Slot};
+pub use limits::{Alignment, DmaMask, Limits, Request};
+pub use machine::Machine;
+pub use map::{BusMap, DirectMap, Region, Window};
+pub use memory::{Block, DmaAllocator};
+pub use pool::Pool;
+pub use source::{CoherentSource, NoCoherentMemory, UncachedAlias, UncachedMemory};
+pub use streaming::{CpuOwned, DeviceOwned};
+pub use sync::{DmaSync, Levels};

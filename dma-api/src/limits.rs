@@ -1,0 +1,584 @@
+//! What a device can address, and where memory for it may lie: judged here and nowhere else.
+
+use core::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+
+use crate::{
+    addr::{DmaAddr, DmaRange, PhysAddr, PhysRange},
+    error::Error,
+};
+
+/// A power of two, in bytes: what an address must be a multiple of, or must not cross a multiple of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Alignment(NonZeroU64);
+
+impl Alignment {
+    /// Every address is a multiple of it.
+    pub const ONE: Self = Self(NonZeroU64::MIN);
+
+    /// # Errors
+    /// [`Error::NotPowerOfTwo`], for 0 too.
+    pub const fn new(bytes: u64) -> Result<Self, Error> {
+        match NonZeroU64::new(bytes) {
+            Some(value) if bytes.is_power_of_two() => Ok(Self(value)),
+            _ => Err(Error::NotPowerOfTwo { value: bytes }),
+        }
+    }
+
+    /// In bytes.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0.get()
+    }
+
+    /// The larger of the two, which is a multiple of both.
+    #[must_use]
+    pub const fn max(self, other: Self) -> Self {
+        if self.get() >= other.get() {
+            self
+        } else {
+            other
+        }
+    }
+
+    /// The smallest multiple that is not below `len`.
+    ///
+    /// # Errors
+    /// [`Error::LengthOverflow`].
+    pub fn round_up(self, len: NonZeroUsize) -> Result<NonZeroUsize, Error> {
+        let overflow = Error::LengthOverflow {
+            len: len.get() as u64,
+            multiple: self.get(),
+        };
+        let multiple = usize::try_from(self.get()).map_err(|_| overflow)?;
+        len.get()
+            .checked_next_multiple_of(multiple)
+            .and_then(NonZeroUsize::new)
+            .ok_or(overflow)
+    }
+
+    const fn min(self, other: Self) -> Self {
+        if self.get() <= other.get() {
+            self
+        } else {
+            other
+        }
+    }
+
+    /// All ones below the power of two.
+    #[expect(clippy::arithmetic_side_effects, reason = "it is not zero")]
+    const fn mask(self) -> u64 {
+        self.get() - 1
+    }
+
+    /// Whether `value` is a multiple of it.
+    #[must_use]
+    pub const fn divides(self, value: u64) -> bool {
+        value & self.mask() == 0
+    }
+
+    /// How far `value` is below the next multiple (0 on one), around the end of the address space.
+    const fn distance_up(self, value: u64) -> u64 {
+        value.wrapping_neg() & self.mask()
+    }
+}
+
+/// The highest address a device can drive: all ones below its number of address bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DmaMask(DmaAddr);
+
+impl DmaMask {
+    /// The mask of a device with `bits` address lines, 1 to 64.
+    ///
+    /// # Errors
+    /// [`Error::MaskBits`].
+    pub const fn bits(bits: u32) -> Result<Self, Error> {
+        match 64_u32.checked_sub(bits) {
+            Some(unused) if bits > 0 => Ok(Self(DmaAddr::new(u64::MAX >> unused))),
+            _ => Err(Error::MaskBits { bits }),
+        }
+    }
+
+    /// The highest address.
+    #[must_use]
+    pub const fn highest(self) -> DmaAddr {
+        self.0
+    }
+}
+
+/// Everything a device, or the bus it sits on, demands of the memory it is given.
+///
+/// All of it is in DMA addresses. Limits compose: what reaches a device through a bus must meet both
+/// ([`meet`](Self::meet)).
+///
+/// ```
+/// use dma_api::{DmaMask, Limits};
+/// # fn main() -> Result<(), dma_api::Error> {
+/// let engine = Limits::new(DmaMask::bits(32)?).alignment(16)?.boundary(0x1_0000)?;
+/// let bus = Limits::new(DmaMask::bits(30)?);
+/// assert_eq!(engine.meet(bus)?.highest().get(), 0x3fff_ffff);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    lowest: DmaAddr,
+    /// Invariant: `highest >= lowest`.
+    highest: DmaAddr,
+    alignment: Alignment,
+    boundary: Option<Alignment>,
+    max_segment_len: NonZeroU64,
+    max_segments: NonZeroU32,
+}
+
+impl Limits {
+    /// A device that accepts any memory.
+    pub const UNLIMITED: Self = Self {
+        lowest: DmaAddr::new(0),
+        highest: DmaAddr::new(u64::MAX),
+        alignment: Alignment::ONE,
+        boundary: None,
+        max_segment_len: NonZeroU64::MAX,
+        max_segments: NonZeroU32::MAX,
+    };
+
+    /// A device that accepts any memory below its mask.
+    #[must_use]
+    pub const fn new(mask: DmaMask) -> Self {
+        Self {
+            highest: mask.highest(),
+            ..Self::UNLIMITED
+        }
+    }
+
+    /// The same with addresses from `lowest` to `highest`, both included.
+    ///
+    /// # Errors
+    /// [`Error::EmptyLimits`] if there are none.
+    pub const fn window(self, lowest: DmaAddr, highest: DmaAddr) -> Result<Self, Error> {
+        if lowest.get() > highest.get() {
+            return Err(Error::EmptyLimits {
+                lowest: lowest.get(),
+                highest: highest.get(),
+            });
+        }
+        Ok(Self {
+            lowest,
+            highest,
+            ..self
+        })
+    }
+
+    /// The same with each segment starting at a multiple of `bytes`.
+    ///
+    /// # Errors
+    /// [`Error::NotPowerOfTwo`].
+    pub const fn alignment(self, bytes: u64) -> Result<Self, Error> {
+        match Alignment::new(bytes) {
+            Ok(alignment) => Ok(Self { alignment, ..self }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same with no segment crossing a multiple of `bytes`.
+    ///
+    /// # Errors
+    /// [`Error::NotPowerOfTwo`].
+    pub const fn boundary(self, bytes: u64) -> Result<Self, Error> {
+        match Alignment::new(bytes) {
+            Ok(boundary) => Ok(Self {
+                boundary: Some(boundary),
+                ..self
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same with segments of at most `bytes`.
+    ///
+    /// # Errors
+    /// [`Error::ZeroLength`].
+    pub const fn max_segment_len(self, bytes: u64) -> Result<Self, Error> {
+        match NonZeroU64::new(bytes) {
+            Some(max_segment_len) => Ok(Self {
+                max_segment_len,
+                ..self
+            }),
+            None => Err(Error::ZeroLength),
+        }
+    }
+
+    /// The same with at most `count` segments in one transfer.
+    ///
+    /// # Errors
+    /// [`Error::ZeroLength`].
+    pub const fn max_segments(self, count: u32) -> Result<Self, Error> {
+        match NonZeroU32::new(count) {
+            Some(max_segments) => Ok(Self {
+                max_segments,
+                ..self
+            }),
+            None => Err(Error::ZeroLength),
+        }
+    }
+
+    /// What meets both: a device's limits and those of its bus.
+    ///
+    /// # Errors
+    /// [`Error::EmptyLimits`] if no address meets both.
+    pub const fn meet(self, other: Self) -> Result<Self, Error> {
+        let boundary = match (self.boundary, other.boundary) {
+            (Some(one), Some(two)) => Some(one.min(two)),
+            (Some(one), None) | (None, Some(one)) => Some(one),
+            (None, None) => None,
+        };
+        let (a, b) = (self.max_segment_len, other.max_segment_len);
+        let (m, n) = (self.max_segments, other.max_segments);
+        let (low, low_other) = (self.lowest, other.lowest);
+        let (high, high_other) = (self.highest, other.highest);
+
+        Self {
+            alignment: self.alignment.max(other.alignment),
+            boundary,
+            max_segment_len: if a.get() <= b.get() { a } else { b },
+            max_segments: if m.get() <= n.get() { m } else { n },
+            ..self
+        }
+        .window(
+            if low.get() >= low_other.get() {
+                low
+            } else {
+                low_other
+            },
+            if high.get() <= high_other.get() {
+                high
+            } else {
+                high_other
+            },
+        )
+    }
+
+    /// Lowest address allowed.
+    #[must_use]
+    pub const fn lowest(&self) -> DmaAddr {
+        self.lowest
+    }
+
+    /// Highest address allowed; the last byte of a segment may have it.
+    #[must_use]
+    pub const fn highest(&self) -> DmaAddr {
+        self.highest
+    }
+
+    /// What every segment's first address is a multiple of.
+    #[must_use]
+    pub const fn segment_alignment(&self) -> Alignment {
+        self.alignment
+    }
+
+    /// What no segment crosses a multiple of.
+    #[must_use]
+    pub const fn segment_boundary(&self) -> Option<Alignment> {
+        self.boundary
+    }
+
+    /// Longest segment in bytes that can exist under the length limit and the boundary together.
+    #[must_use]
+    pub const fn longest_segment(&self) -> u64 {
+        match self.boundary {
+            Some(boundary) if boundary.get() < self.max_segment_len.get() => boundary.get(),
+            _ => self.max_segment_len.get(),
+        }
+    }
+
+    /// Most segments one transfer may have.
+    #[must_use]
+    pub const fn segment_count(&self) -> u32 {
+        self.max_segments.get()
+    }
+
+    /// Judges one segment: every limit but the count.
+    ///
+    /// # Errors
+    /// The first limit it breaks: [`Error::SegmentTooLong`], [`Error::BelowLowest`],
+    /// [`Error::AboveHighest`], [`Error::Misaligned`], [`Error::CrossesBoundary`].
+    pub fn check(&self, segment: DmaRange) -> Result<(), Error> {
+        let (first, last) = (segment.start().get(), segment.last().get());
+        if segment.len_bytes() > self.max_segment_len.get() {
+            return Err(Error::SegmentTooLong {
+                len: segment.len_bytes(),
+                max: self.max_segment_len.get(),
+            });
+        }
+        if first < self.lowest.get() {
+            return Err(Error::BelowLowest {
+                first,
+                lowest: self.lowest.get(),
+            });
+        }
+        if last > self.highest.get() {
+            return Err(Error::AboveHighest {
+                last,
+                highest: self.highest.get(),
+            });
+        }
+        if !self.alignment.divides(first) {
+            return Err(Error::Misaligned {
+                addr: first,
+                alignment: self.alignment.get(),
+            });
+        }
+        match self.boundary {
+            Some(boundary) if (first ^ last) & !boundary.mask() != 0 => {
+                Err(Error::CrossesBoundary {
+                    first,
+                    last,
+                    boundary: boundary.get(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a [`DmaAllocator`](crate::DmaAllocator) is asked for: one contiguous block, in physical addresses.
+///
+/// Alignment and boundary are judged on the address the *device* will use, which is the physical address plus
+/// `bus_offset` (wrapping; 0 where the bus has no offset).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Length in bytes.
+    pub len: NonZeroUsize,
+    /// Lowest physical address of the first byte.
+    pub lowest: PhysAddr,
+    /// Highest physical address of the last byte.
+    pub highest: PhysAddr,
+    /// What the device's address of the first byte is a multiple of.
+    pub alignment: Alignment,
+    /// What the block must not cross a multiple of, in the device's addresses.
+    pub boundary: Option<Alignment>,
+    /// Added (wrapping) to a physical address to get the device's.
+    pub bus_offset: u64,
+}
+
+impl Request {
+    /// A request without any limit.
+    #[must_use]
+    pub const fn anywhere(len: NonZeroUsize) -> Self {
+        Self {
+            len,
+            lowest: PhysAddr::new(0),
+            highest: PhysAddr::new(u64::MAX),
+            alignment: Alignment::ONE,
+            boundary: None,
+            bus_offset: 0,
+        }
+    }
+
+    /// The lowest place in `free` that meets the request and whose physical address is a multiple of `unit`:
+    /// what an allocator tries for each of its free runs. Takes constant time.
+    #[must_use]
+    pub fn first_fit(&self, free: PhysRange, unit: Alignment) -> Option<PhysAddr> {
+        let steps = u64::try_from(self.len.get()).ok()?.checked_sub(1)?;
+        let lowest = free.start().max(self.lowest).get();
+        let highest = free.last().min(self.highest).get();
+
+        let mut start = self.align_up(lowest, unit)?;
+        if let Some(room) = self.room_before_boundary(start)
+            && room <= steps
+        {
+            // Behind a boundary the pattern of allowed places repeats, so the first of them is the best.
+            start = self.align_up(start.checked_add(room)?, unit)?;
+            if self.room_before_boundary(start)? <= steps {
+                return None;
+            }
+        }
+        (start.checked_add(steps)? <= highest).then_some(PhysAddr::new(start))
+    }
+
+    /// The lowest address at or above `addr` that is a multiple of `unit` and, as the device sees it, of the
+    /// alignment. Of two powers of two one divides the other, so the larger decides and the smaller must agree.
+    fn align_up(&self, addr: u64, unit: Alignment) -> Option<u64> {
+        let smaller = unit.min(self.alignment);
+        if !smaller.divides(self.bus_offset) {
+            return None;
+        }
+        let distance = if unit >= self.alignment {
+            unit.distance_up(addr)
+        } else {
+            self.alignment
+                .distance_up(addr.wrapping_add(self.bus_offset))
+        };
+        addr.checked_add(distance)
+    }
+
+    /// Bytes from `addr` to the next multiple of the boundary as the device sees it, at least 1.
+    fn room_before_boundary(&self, addr: u64) -> Option<u64> {
+        let boundary = self.boundary?;
+        let used = addr.wrapping_add(self.bus_offset) & boundary.mask();
+        boundary.get().checked_sub(used)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn dma(start: u64, len: u64) -> DmaRange {
+        match DmaRange::new(DmaAddr::new(start), len) {
+            Ok(range) => range,
+            Err(_) => panic!("a test's range is a range"),
+        }
+    }
+
+    #[test]
+    fn a_mask_has_1_to_64_bits() {
+        assert_eq!(DmaMask::bits(0), Err(Error::MaskBits { bits: 0 }));
+        assert_eq!(DmaMask::bits(1).unwrap().highest().get(), 1);
+        assert_eq!(DmaMask::bits(24).unwrap().highest().get(), 0xff_ffff);
+        assert_eq!(DmaMask::bits(64).unwrap().highest().get(), u64::MAX);
+        assert_eq!(DmaMask::bits(65), Err(Error::MaskBits { bits: 65 }));
+    }
+
+    #[test]
+    fn an_alignment_is_a_power_of_two() {
+        for value in [0, 3, 6, u64::MAX] {
+            assert_eq!(Alignment::new(value), Err(Error::NotPowerOfTwo { value }));
+        }
+        assert_eq!(Alignment::new(1 << 63).unwrap().get(), 1 << 63);
+    }
+
+    #[test]
+    fn the_last_byte_may_lie_on_the_mask_and_not_one_above() {
+        let limits = Limits::new(DmaMask::bits(24).unwrap());
+
+        assert_eq!(limits.check(dma(0xff_ff00, 0x100)), Ok(()));
+        let above = Error::AboveHighest {
+            last: 0x100_0000,
+            highest: 0xff_ffff,
+        };
+        assert_eq!(limits.check(dma(0xff_ff00, 0x101)), Err(above));
+    }
+
+    #[test]
+    fn each_limit_is_judged_at_its_edge() {
+        let limits = Limits::UNLIMITED
+            .window(DmaAddr::new(0x1000), DmaAddr::new(u64::MAX))
+            .and_then(|l| l.alignment(16))
+            .and_then(|l| l.boundary(0x1000))
+            .and_then(|l| l.max_segment_len(0x800))
+            .unwrap();
+
+        assert_eq!(limits.check(dma(0x1800, 0x800)), Ok(()));
+        let too_long = Error::SegmentTooLong {
+            len: 0x801,
+            max: 0x800,
+        };
+        assert_eq!(limits.check(dma(0x1000, 0x801)), Err(too_long));
+        let low = Error::BelowLowest {
+            first: 0xff0,
+            lowest: 0x1000,
+        };
+        assert_eq!(limits.check(dma(0xff0, 16)), Err(low));
+        let misaligned = Error::Misaligned {
+            addr: 0x1008,
+            alignment: 16,
+        };
+        assert_eq!(limits.check(dma(0x1008, 16)), Err(misaligned));
+        let crosses = Error::CrossesBoundary {
+            first: 0x1ff0,
+            last: 0x2000,
+            boundary: 0x1000,
+        };
+        assert_eq!(limits.check(dma(0x1ff0, 17)), Err(crosses));
+    }
+
+    #[test]
+    fn meeting_keeps_the_stricter_of_each_limit() {
+        let device = Limits::new(DmaMask::bits(32).unwrap())
+            .alignment(64)
+            .unwrap();
+        let bus = Limits::UNLIMITED
+            .window(DmaAddr::new(0x8000_0000), DmaAddr::new(u64::MAX))
+            .and_then(|l| l.boundary(0x1000))
+            .and_then(|l| l.max_segments(4))
+            .unwrap();
+
+        let both = device.meet(bus).unwrap();
+        assert_eq!(both, bus.meet(device).unwrap());
+        assert_eq!(
+            (both.lowest().get(), both.highest().get()),
+            (0x8000_0000, 0xffff_ffff)
+        );
+        assert_eq!(
+            (both.segment_alignment().get(), both.longest_segment()),
+            (64, 0x1000)
+        );
+        assert_eq!(both.segment_count(), 4);
+
+        let isa = Limits::new(DmaMask::bits(24).unwrap());
+        let empty = Error::EmptyLimits {
+            lowest: 0x8000_0000,
+            highest: 0xff_ffff,
+        };
+        assert_eq!(isa.meet(bus), Err(empty));
+    }
+
+    #[test]
+    fn first_fit_finds_what_trying_every_address_finds() {
+        const SPACE: u64 = 48;
+        let powers = [1_u64, 2, 4, 8, 16];
+        let mut cases = 0_u64;
+        for first in 0..12_u64 {
+            for last in first..SPACE {
+                for len in 1..=20_u64 {
+                    for (align, unit) in powers.iter().flat_map(|a| powers.map(|u| (*a, u))) {
+                        for boundary in [None, Some(4), Some(8), Some(16)] {
+                            for bus_offset in [0, 4, 6, u64::MAX - 7] {
+                                let (highest, lowest) = (SPACE - 4, 2);
+                                let request = Request {
+                                    len: NonZeroUsize::new(usize::try_from(len).unwrap()).unwrap(),
+                                    lowest: PhysAddr::new(lowest),
+                                    highest: PhysAddr::new(highest),
+                                    alignment: Alignment::new(align).unwrap(),
+                                    boundary: boundary.map(|b| Alignment::new(b).unwrap()),
+                                    bus_offset,
+                                };
+                                let fits = |p: u64| {
+                                    let (d, e) = (
+                                        p.wrapping_add(bus_offset),
+                                        (p + len - 1).wrapping_add(bus_offset),
+                                    );
+                                    p >= lowest
+                                        && p + len - 1 <= last.min(highest)
+                                        && p.is_multiple_of(unit)
+                                        && d.is_multiple_of(align)
+                                        && boundary.is_none_or(|b| d / b == e / b)
+                                };
+                                let expected = (first..=last).find(|p| fits(*p)).map(PhysAddr::new);
+                                let free =
+                                    PhysRange::new(PhysAddr::new(first), last - first + 1).unwrap();
+                                let found = request.first_fit(free, Alignment::new(unit).unwrap());
+                                assert_eq!(found, expected, "{request:?} {free:?} unit {unit}");
+                                cases += 1;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert!(cases > 1_000_000, "{cases} cases");
+    }
+
+    #[test]
+    fn a_fit_at_the_end_of_the_address_space_does_not_wrap() {
+        let request = Request::anywhere(NonZeroUsize::new(4096).unwrap());
+        let unit = Alignment::new(4096).unwrap();
+        let top = |len| PhysRange::new(PhysAddr::new(u64::MAX - (len - 1)), len).unwrap();
+
+        assert_eq!(
+            request.first_fit(top(4096), unit),
+            Some(PhysAddr::new(u64::MAX - 4095))
+        );
+        assert_eq!(request.first_fit(top(4095), unit), None);
+    }
+}

@@ -1,0 +1,38 @@
+//! The one place that chooses how shared state is protected: a critical section, never held across a copy or a
+//! maintenance loop.
+#![expect(
+    unsafe_code,
+    reason = "a critical section is what makes the cell exclusive"
+)]
+
+use core::{cell::UnsafeCell, fmt};
+
+/// A value that is only reached inside a critical section; usable in interrupt handlers.
+pub(crate) struct Locked<T: ?Sized>(UnsafeCell<T>);
+
+impl<T> Locked<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(UnsafeCell::new(value))
+    }
+}
+
+impl<T: ?Sized> Locked<T> {
+    /// Runs `act` on the value with interrupts off. `act` must be short and must not lock again; every caller is in
+    /// this crate and calls nothing that could.
+    pub(crate) fn with<R>(&self, act: impl FnOnce(&mut T) -> R) -> R {
+        critical_section::with(|_| {
+            // SAFETY: the critical section excludes every other thread and interrupt, and `act` does not come
+            // back here, so this is the only reference.
+            act(unsafe { &mut *self.0.get() })
+        })
+    }
+}
+
+// SAFETY: the value is handed from thread to thread, one at a time.
+unsafe impl<T: Send + ?Sized> Sync for Locked<T> {}
+
+impl<T: ?Sized> fmt::Debug for Locked<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Locked")
+    }
+}

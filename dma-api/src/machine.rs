@@ -1,0 +1,108 @@
+//! A machine: what an operating system tells this library about the board it runs on.
+#![expect(
+    unsafe_code,
+    reason = "the bundle's promises are what memory safety rests on"
+)]
+
+use crate::{
+    ledger::{Holding, Ledger, Origin},
+    map::{BusMap, DirectMap},
+    memory::DmaAllocator,
+    source::CoherentSource,
+    sync::DmaSync,
+};
+
+/// The bundle of what a board has: caches, memory, coherent memory, the two address maps and the ledger.
+///
+/// A board implements it in a few lines on top of an architecture crate; drivers are generic over it. It is
+/// implemented for `&M` too, so a `static` board can be used everywhere: buffers keep a clone of the machine they
+/// came from.
+///
+/// # Implementation safety
+/// * Every call on a value, on its clones and on references to them returns the same parts.
+/// * The parts fit: [`memory`](Self::memory) hands out blocks that lie in [`direct_map`](Self::direct_map), and
+///   [`sync`](Self::sync) maintains all caches that hold their lines.
+/// * [`bus`](Self::bus) shows devices exactly the memory it says.
+/// * [`EVERYTHING_SNOOPS`](Self::EVERYTHING_SNOOPS) is `true` only if every access of every device snoops every
+///   cache.
+pub unsafe trait Machine {
+    /// The caches and barriers.
+    type Sync: DmaSync;
+    /// The allocator of cached memory.
+    type Memory: DmaAllocator;
+    /// The source of memory that is coherent for devices that do not snoop.
+    type Coherent: CoherentSource;
+
+    /// Whether every device snoops. Then no code for maintenance exists in the program at all, and a
+    /// [`Device`](crate::Device) that is said not to snoop is refused.
+    const EVERYTHING_SNOOPS: bool = false;
+
+    /// The caches and barriers.
+    fn sync(&self) -> &Self::Sync;
+
+    /// The allocator of cached memory.
+    fn memory(&self) -> &Self::Memory;
+
+    /// The source of coherent memory.
+    fn coherent_source(&self) -> &Self::Coherent;
+
+    /// Where the CPU sees memory.
+    fn direct_map(&self) -> DirectMap<'_>;
+
+    /// Where devices see memory.
+    fn bus(&self) -> BusMap<'_>;
+
+    /// The book of split and quarantined blocks.
+    fn ledger(&self) -> &Ledger;
+}
+
+// SAFETY: every part is that of the machine behind the reference.
+unsafe impl<M: Machine + ?Sized> Machine for &M {
+    type Sync = M::Sync;
+    type Memory = M::Memory;
+    type Coherent = M::Coherent;
+
+    const EVERYTHING_SNOOPS: bool = M::EVERYTHING_SNOOPS;
+
+    fn sync(&self) -> &Self::Sync {
+        (**self).sync()
+    }
+    fn memory(&self) -> &Self::Memory {
+        (**self).memory()
+    }
+    fn coherent_source(&self) -> &Self::Coherent {
+        (**self).coherent_source()
+    }
+    fn direct_map(&self) -> DirectMap<'_> {
+        (**self).direct_map()
+    }
+    fn bus(&self) -> BusMap<'_> {
+        (**self).bus()
+    }
+    fn ledger(&self) -> &Ledger {
+        (**self).ledger()
+    }
+}
+
+/// Gives back what a handle kept alive, to whom it came from. What is refused is leaked and counted.
+pub(crate) fn release<M: Machine>(machine: &M, holding: Holding) {
+    let (block, origin) = match holding {
+        Holding::Nothing => return,
+        Holding::Whole(block, origin) => (block, origin),
+        Holding::Part(index) => match machine.ledger().leave(index) {
+            Some(last) => last,
+            None => return,
+        },
+    };
+    let returned = match origin {
+        Origin::Memory => machine.memory().free(block),
+        Origin::CoherentSource => {
+            machine
+                .coherent_source()
+                .free(machine.memory(), machine.sync(), block)
+        }
+    };
+    if returned.is_err() {
+        machine.ledger().count_refused();
+    }
+}

@@ -1,0 +1,384 @@
+//! The three views of a byte: CPU pointer, physical address, DMA address, and the tables between them.
+#![expect(unsafe_code, reason = "a region promises that its memory is mapped")]
+
+use core::ptr::NonNull;
+
+use crate::{
+    addr::{DmaAddr, DmaRange, PhysAddr, PhysRange},
+    error::Error,
+};
+
+/// Memory that a bus shows its devices: a range of physical addresses and where it begins for a device.
+///
+/// The device tree's `dma-ranges` is a table of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    phys: PhysRange,
+    /// Invariant: as long as `phys`.
+    dma: DmaRange,
+}
+
+impl Window {
+    /// `len` bytes that have the physical addresses from `phys` on and the DMA addresses from `dma` on.
+    ///
+    /// # Errors
+    /// [`Error::ZeroLength`]; [`Error::RangeWraps`] for either side.
+    pub const fn new(phys: PhysAddr, dma: DmaAddr, len: u64) -> Result<Self, Error> {
+        match (PhysRange::new(phys, len), DmaRange::new(dma, len)) {
+            (Ok(phys), Ok(dma)) => Ok(Self { phys, dma }),
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        }
+    }
+
+    /// `len` bytes whose DMA addresses are their physical addresses.
+    ///
+    /// # Errors
+    /// [`Error::ZeroLength`]; [`Error::RangeWraps`].
+    pub const fn identity(phys: PhysAddr, len: u64) -> Result<Self, Error> {
+        Self::new(phys, DmaAddr::new(phys.get()), len)
+    }
+
+    /// Its physical addresses.
+    #[must_use]
+    pub const fn phys(&self) -> PhysRange {
+        self.phys
+    }
+
+    /// Its DMA addresses.
+    #[must_use]
+    pub const fn dma(&self) -> DmaRange {
+        self.dma
+    }
+
+    /// What is added (wrapping) to a physical address in the window to get the DMA address.
+    #[must_use]
+    pub const fn bus_offset(&self) -> u64 {
+        self.dma.start().get().wrapping_sub(self.phys.start().get())
+    }
+}
+
+/// A checked table of [`Window`]s: what a bus shows its devices, all of it.
+#[derive(Clone, Copy, Debug)]
+pub struct BusMap<'a> {
+    /// Invariant: ascending by physical address; neither physical nor DMA ranges overlap.
+    windows: &'a [Window],
+}
+
+impl<'a> BusMap<'a> {
+    /// Checks a table, which is to be in ascending order of physical address.
+    ///
+    /// # Errors
+    /// [`Error::NoWindows`]; [`Error::WindowOrder`] if two are out of order or overlap on either side.
+    pub const fn new(windows: &'a [Window]) -> Result<Self, Error> {
+        if windows.is_empty() {
+            return Err(Error::NoWindows);
+        }
+        let mut rest = windows;
+        let mut first = 0;
+        while let [window, others @ ..] = rest {
+            let mut distance = 0;
+            let mut later = others;
+            while let [other, after @ ..] = later {
+                distance = step(distance);
+                let in_order = window.phys.last().get() < other.phys.start().get();
+                if !in_order || window.dma.overlaps(other.dma) {
+                    return Err(Error::WindowOrder {
+                        first,
+                        second: plus(first, distance),
+                    });
+                }
+                later = after;
+            }
+            first = step(first);
+            rest = others;
+        }
+        Ok(Self { windows })
+    }
+
+    /// The windows, in ascending order of physical address.
+    #[must_use]
+    pub const fn windows(&self) -> &'a [Window] {
+        self.windows
+    }
+
+    /// The DMA addresses of a physical range, every byte of which must lie in one window.
+    ///
+    /// # Errors
+    /// [`Error::NotInWindow`].
+    pub fn to_dma(&self, phys: PhysRange) -> Result<DmaRange, Error> {
+        let missing = Error::NotInWindow {
+            first: phys.start().get(),
+            last: phys.last().get(),
+        };
+        let window = self
+            .windows
+            .iter()
+            .find(|w| w.phys.contains(phys))
+            .ok_or(missing)?;
+        let dma = phys.start().get().wrapping_add(window.bus_offset());
+        DmaRange::new(DmaAddr::new(dma), phys.len_bytes())
+    }
+
+    /// The physical addresses of a DMA range, every byte of which must lie in one window.
+    ///
+    /// # Errors
+    /// [`Error::NotInWindow`].
+    pub fn to_phys(&self, dma: DmaRange) -> Result<PhysRange, Error> {
+        let missing = Error::NotInWindow {
+            first: dma.start().get(),
+            last: dma.last().get(),
+        };
+        let window = self
+            .windows
+            .iter()
+            .find(|w| w.dma.contains(dma))
+            .ok_or(missing)?;
+        let phys = dma.start().get().wrapping_sub(window.bus_offset());
+        PhysRange::new(PhysAddr::new(phys), dma.len_bytes())
+    }
+}
+
+const fn step(index: usize) -> usize {
+    plus(index, 1)
+}
+
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "an index into a slice that exists"
+)]
+const fn plus(index: usize, distance: usize) -> usize {
+    index + distance
+}
+
+/// Memory the CPU sees, cached, at one fixed distance from its physical address.
+#[derive(Clone, Copy, Debug)]
+pub struct Region {
+    /// Invariant: as many bytes as `phys` has are mapped from here on, and do not wrap.
+    cpu: NonNull<u8>,
+    phys: PhysRange,
+}
+
+impl Region {
+    /// `len` bytes from `cpu` on, which have the physical addresses from `phys` on.
+    ///
+    /// # Errors
+    /// [`Error::ZeroLength`]; [`Error::RangeWraps`] for the physical addresses.
+    ///
+    /// # Safety
+    /// For as long as the value or a copy of it exists, the bytes are mapped from `cpu` on, contiguous and
+    /// cacheable in the way the machine's [`DmaSync`](crate::DmaSync) maintains, and `cpu` may be used to access
+    /// all of them.
+    pub const unsafe fn new(cpu: NonNull<u8>, phys: PhysAddr, len: usize) -> Result<Self, Error> {
+        match PhysRange::new(phys, len as u64) {
+            Ok(phys) => Ok(Self { cpu, phys }),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn cpu_start(&self) -> u64 {
+        self.cpu.addr().get() as u64
+    }
+}
+
+// SAFETY: a region is two numbers and a length; what may be done with the memory is not its business.
+unsafe impl Send for Region {}
+// SAFETY: as above.
+unsafe impl Sync for Region {}
+
+/// A checked table of [`Region`]s: what the CPU sees of memory at fixed distances.
+#[derive(Clone, Copy, Debug)]
+pub struct DirectMap<'a> {
+    /// Invariant: ascending by physical address, without overlap.
+    regions: &'a [Region],
+}
+
+impl<'a> DirectMap<'a> {
+    /// Checks a table, which is to be in ascending order of physical address.
+    ///
+    /// # Errors
+    /// [`Error::NoWindows`]; [`Error::WindowOrder`] if two are out of order or overlap.
+    pub const fn new(regions: &'a [Region]) -> Result<Self, Error> {
+        if regions.is_empty() {
+            return Err(Error::NoWindows);
+        }
+        let mut rest = regions;
+        let mut first = 0;
+        while let [region, others @ ..] = rest {
+            if let [next, ..] = others
+                && region.phys.last().get() >= next.phys.start().get()
+            {
+                return Err(Error::WindowOrder {
+                    first,
+                    second: step(first),
+                });
+            }
+            first = step(first);
+            rest = others;
+        }
+        Ok(Self { regions })
+    }
+
+    /// The physical addresses of memory that lies in one region from end to end.
+    ///
+    /// # Errors
+    /// [`Error::ZeroLength`]; [`Error::RangeWraps`]; [`Error::NotInDirectMap`].
+    pub fn to_phys(&self, memory: NonNull<[u8]>) -> Result<PhysRange, Error> {
+        let start = memory.cast::<u8>().addr().get() as u64;
+        // Any address space will do for the arithmetic of CPU addresses.
+        let wanted = PhysRange::new(PhysAddr::new(start), memory.len() as u64)?;
+        let missing = Error::NotInDirectMap {
+            first: start,
+            last: wanted.last().get(),
+        };
+        self.regions
+            .iter()
+            .find_map(|region| {
+                let offset = start.checked_sub(region.cpu_start())?;
+                let phys = region.phys.start().checked_add(offset)?;
+                let phys = PhysRange::new(phys, wanted.len_bytes()).ok()?;
+                region.phys.contains(phys).then_some(phys)
+            })
+            .ok_or(missing)
+    }
+
+    /// Where the CPU sees a physical range that lies in one region from end to end.
+    ///
+    /// The pointer has the provenance of the region's own. Whether it may be dereferenced is a question of who
+    /// owns the memory.
+    ///
+    /// # Errors
+    /// [`Error::NotInDirectMap`].
+    pub fn to_cpu(&self, phys: PhysRange) -> Result<NonNull<[u8]>, Error> {
+        let (first, last) = (phys.start().get(), phys.last().get());
+        let missing = Error::NotInDirectMap { first, last };
+        let region = self
+            .regions
+            .iter()
+            .find(|r| r.phys.contains(phys))
+            .ok_or(missing)?;
+        let offset = first.wrapping_sub(region.phys.start().get());
+        let (Ok(offset), Ok(len)) = (usize::try_from(offset), usize::try_from(phys.len_bytes()))
+        else {
+            return Err(missing);
+        };
+        // SAFETY: the region contains the range, so the offset stays inside memory that is mapped from `cpu` on.
+        let start = unsafe { region.cpu.add(offset) };
+        Ok(NonNull::slice_from_raw_parts(start, len))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(phys: u64, dma: u64, len: u64) -> Window {
+        Window::new(PhysAddr::new(phys), DmaAddr::new(dma), len).unwrap()
+    }
+
+    fn phys(start: u64, len: u64) -> PhysRange {
+        PhysRange::new(PhysAddr::new(start), len).unwrap()
+    }
+
+    fn dma(start: u64, len: u64) -> DmaRange {
+        DmaRange::new(DmaAddr::new(start), len).unwrap()
+    }
+
+    #[test]
+    fn a_window_is_not_empty_and_wraps_on_neither_side() {
+        let top = u64::MAX - 0xfff;
+        let make = |p, d, len| Window::new(PhysAddr::new(p), DmaAddr::new(d), len);
+
+        assert_eq!(make(0, 0, 0), Err(Error::ZeroLength));
+        let wraps = Err(Error::RangeWraps {
+            start: top,
+            len: 0x1001,
+        });
+        assert_eq!(make(top, 0, 0x1001), wraps);
+        assert_eq!(make(0, top, 0x1001), wraps);
+        assert!(make(top, top, 0x1000).is_ok());
+    }
+
+    #[test]
+    fn a_table_of_windows_is_in_order_and_overlaps_on_neither_side() {
+        let check = |windows: &[Window]| BusMap::new(windows).map(|_| ());
+        let order = |first, second| Err(Error::WindowOrder { first, second });
+
+        assert_eq!(check(&[]), Err(Error::NoWindows));
+        assert_eq!(check(&[window(0, 0, 16), window(16, 32, 16)]), Ok(()));
+        assert_eq!(check(&[window(0, 0, 17), window(16, 32, 16)]), order(0, 1));
+        assert_eq!(check(&[window(16, 0, 16), window(0, 32, 16)]), order(0, 1));
+        assert_eq!(check(&[window(0, 0, 16), window(16, 15, 16)]), order(0, 1));
+        let third = [window(0, 64, 16), window(16, 0, 16), window(32, 79, 16)];
+        assert_eq!(check(&third), order(0, 2));
+    }
+
+    #[test]
+    fn a_range_is_translated_both_ways_and_only_as_a_whole() {
+        // As on a Raspberry Pi 3: memory from 0 on is seen by devices from 0xc000_0000 on; and a window that
+        // goes the other way.
+        let windows = [
+            window(0, 0xc000_0000, 0x4000_0000),
+            window(0x8000_0000, 0, 0x1000),
+        ];
+        let bus = BusMap::new(&windows).unwrap();
+
+        assert_eq!(bus.to_dma(phys(0x1000, 16)), Ok(dma(0xc000_1000, 16)));
+        assert_eq!(bus.to_phys(dma(0xc000_1000, 16)), Ok(phys(0x1000, 16)));
+        assert_eq!(bus.to_dma(phys(0x8000_0ff0, 16)), Ok(dma(0xff0, 16)));
+        assert_eq!(bus.to_phys(dma(0xff0, 16)), Ok(phys(0x8000_0ff0, 16)));
+
+        let end = Error::NotInWindow {
+            first: 0x8000_0ff0,
+            last: 0x8000_1000,
+        };
+        assert_eq!(bus.to_dma(phys(0x8000_0ff0, 17)), Err(end));
+        let end = Error::NotInWindow {
+            first: 0xff0,
+            last: 0x1000,
+        };
+        assert_eq!(bus.to_phys(dma(0xff0, 17)), Err(end));
+        let start = Error::NotInWindow {
+            first: 0x7fff_ffff,
+            last: 0x8000_0000,
+        };
+        assert_eq!(bus.to_dma(phys(0x7fff_ffff, 2)), Err(start));
+    }
+
+    #[test]
+    fn the_direct_map_goes_both_ways_and_keeps_to_its_regions() {
+        let mut memory = [0_u8; 64];
+        let cpu = NonNull::from(&mut memory).cast::<u8>();
+        let at = |offset, len| {
+            let start = NonNull::new(cpu.as_ptr().wrapping_add(offset)).unwrap();
+            NonNull::slice_from_raw_parts(start, len)
+        };
+        // SAFETY: the array is mapped for as long as the region is used; nothing is accessed through it.
+        let region = unsafe { Region::new(cpu, PhysAddr::new(0x4000), 64) }.unwrap();
+        let regions = [region];
+        let map = DirectMap::new(&regions).unwrap();
+
+        assert_eq!(map.to_phys(at(16, 48)), Ok(phys(0x4010, 48)));
+        assert_eq!(map.to_cpu(phys(0x4010, 48)), Ok(at(16, 48)));
+
+        let first = cpu.addr().get() as u64;
+        let behind = Error::NotInDirectMap {
+            first: first + 16,
+            last: first + 64,
+        };
+        assert_eq!(map.to_phys(at(16, 49)), Err(behind));
+        let behind = Error::NotInDirectMap {
+            first: 0x4010,
+            last: 0x4040,
+        };
+        assert_eq!(map.to_cpu(phys(0x4010, 49)), Err(behind));
+        assert_eq!(map.to_phys(at(0, 0)), Err(Error::ZeroLength));
+
+        let twice = [region, region];
+        let order = Error::WindowOrder {
+            first: 0,
+            second: 1,
+        };
+        assert_eq!(DirectMap::new(&twice).map(|_| ()), Err(order));
+        assert_eq!(DirectMap::new(&[]).map(|_| ()), Err(Error::NoWindows));
+    }
+}

@@ -1,0 +1,495 @@
+//! Memory lent to a device and taken back, in the order it happens.
+#![expect(
+    unsafe_code,
+    reason = "bytes are reached through the pointer that the device's address came with"
+)]
+
+use core::{fmt, marker::PhantomData, ptr::NonNull};
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::{
+    addr::{DmaAddr, DmaRange, PhysAddr, PhysRange},
+    cache::LineRange,
+    device::Device,
+    direction::{DeviceWrites, Direction},
+    error::{Error, Refused},
+    handover::{self, Upkeep},
+    ledger::{DeviceId, Holding, Origin},
+    limits::Alignment,
+    machine::{self, Machine},
+    memory::DmaAllocator,
+};
+
+impl<M: Machine + Clone> Device<M> {
+    /// A new buffer of `len` bytes for transfers in direction `D`: cached, contiguous, all zero, and alone in its
+    /// cache lines. The CPU owns it.
+    ///
+    /// # Errors
+    /// * [`Error::ZeroLength`];
+    /// * [`Error::SegmentTooLong`] if the device could not take it in one segment;
+    /// * [`Error::LengthOverflow`] if it cannot be rounded up to whole granules;
+    /// * [`Error::NeverFits`] if the machine's memory can never meet the device's limits, [`Error::Exhausted`] if
+    ///   it cannot now; other errors as [`Machine::memory`] gives them.
+    pub fn allocate<D: Direction>(&self, len: usize) -> Result<CpuOwned<M, D>, Error> {
+        let memory = self.machine().memory();
+        let give_back =
+            |block| machine::release(self.machine(), Holding::Whole(block, Origin::Memory));
+        let (block, dma) = self.find_memory(len, |request| memory.allocate(request), give_back)?;
+        let bytes = NonNull::slice_from_raw_parts(block.memory().cast(), len);
+        let phys = block.phys().start();
+        // SAFETY: the block is the buffer's own from here on, at least `len` bytes long and alone in its granules;
+        // `find_memory` translated `dma` from the same `len` bytes.
+        unsafe {
+            CpuOwned::new(
+                self,
+                bytes,
+                phys,
+                dma,
+                Holding::Whole(block, Origin::Memory),
+            )
+        }
+    }
+}
+
+/// What both owners' handles share.
+struct Mapping<M: Machine> {
+    machine: M,
+    device: DeviceId,
+    upkeep: Upkeep,
+    /// Parts of the buffer start at multiples of it.
+    unit: Alignment,
+    owner: Owner,
+    /// Invariant: not empty; valid for reads and writes, initialised and used through this pointer alone until
+    /// `holding` is released.
+    memory: NonNull<[u8]>,
+    /// Invariant: as long as `memory`, which lies there.
+    phys: PhysRange,
+    /// Invariant: as long as `memory`, which the device sees there.
+    dma: DmaRange,
+    holding: Holding,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Cpu,
+    Device,
+}
+
+impl<M: Machine> Mapping<M> {
+    const fn lines(&self) -> LineRange<'_> {
+        // SAFETY: the invariants of `memory` and `phys`.
+        unsafe { LineRange::new_unchecked(self.memory, self.phys) }
+    }
+}
+
+/// Rule S2 and S3: memory that a device owns is never freed here.
+impl<M: Machine> Drop for Mapping<M> {
+    fn drop(&mut self) {
+        let holding = core::mem::replace(&mut self.holding, Holding::Nothing);
+        match self.owner {
+            Owner::Cpu => machine::release(&self.machine, holding),
+            Owner::Device => self
+                .machine
+                .ledger()
+                .quarantine(self.device, self.dma, holding),
+        }
+    }
+}
+
+/// A buffer the CPU owns: there are bytes, and no address that a device could be told.
+///
+/// Dropping it frees it.
+///
+/// It has no address:
+/// ```compile_fail,E0599
+/// # fn example<M: dma_api::Machine + Clone>(device: &dma_api::Device<M>) -> Result<(), dma_api::Error> {
+/// let buffer = device.allocate::<dma_api::ToDevice>(512)?;
+/// let address = buffer.dma_addr();
+/// # Ok(())
+/// # }
+/// ```
+/// and once it was handed over it has one:
+/// ```
+/// # fn example<M: dma_api::Machine + Clone>(device: &dma_api::Device<M>) -> Result<(), dma_api::Error> {
+/// let buffer = device.allocate::<dma_api::ToDevice>(512)?.sync_for_device();
+/// let address = buffer.dma_addr();
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "dropping it frees the buffer"]
+pub struct CpuOwned<M: Machine, D> {
+    mapping: Mapping<M>,
+    /// Bytes at the front that the device wrote in the last transfer; at most the buffer's length.
+    received: usize,
+    direction: PhantomData<D>,
+}
+
+impl<M: Machine + Clone, D: Direction> CpuOwned<M, D> {
+    /// # Safety
+    /// * Until `holding` is released, `memory` is valid for reads and writes, initialised, and used by nobody else;
+    ///   its first byte has the physical address `phys` and it is contiguous.
+    /// * `dma` is where the device sees the same bytes.
+    /// * If the device does not snoop and may write, `memory` shares no granule with anything else.
+    pub(crate) unsafe fn new(
+        device: &Device<M>,
+        memory: NonNull<[u8]>,
+        phys: PhysAddr,
+        dma: DmaRange,
+        holding: Holding,
+    ) -> Result<Self, Error> {
+        let mapping = Mapping {
+            machine: device.machine().clone(),
+            device: device.id(),
+            upkeep: device.upkeep(),
+            unit: device.unit(),
+            owner: Owner::Cpu,
+            memory,
+            phys: PhysRange::new(phys, memory.len() as u64)?,
+            dma,
+            holding,
+        };
+        Ok(Self {
+            mapping,
+            received: 0,
+            direction: PhantomData,
+        })
+    }
+}
+
+impl<M: Machine, D: Direction> CpuOwned<M, D> {
+    /// Length in bytes, at least 1.
+    #[must_use]
+    pub const fn len_bytes(&self) -> usize {
+        self.mapping.memory.len()
+    }
+
+    /// The bytes, to fill them. What stays unwritten keeps its value, which is zero in a new buffer.
+    #[must_use]
+    pub const fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY: the CPU owns the memory (S1), and the invariant of `memory`.
+        unsafe { self.mapping.memory.as_mut() }
+    }
+
+    /// Copies a value to `offset`, in bytes from the start. Any alignment will do.
+    ///
+    /// # Errors
+    /// [`Error::OutOfBounds`].
+    pub fn write<T: IntoBytes + Immutable + ?Sized>(
+        &mut self,
+        offset: usize,
+        value: &T,
+    ) -> Result<(), Error> {
+        let bytes = value.as_bytes();
+        let out = out_of_bounds(offset, bytes.len(), self.len_bytes());
+        let place = self
+            .as_mut_slice()
+            .get_mut(offset..)
+            .and_then(|b| b.get_mut(..bytes.len()));
+        place.ok_or(out)?.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Divides the buffer in two at `at` bytes from the start, so that one part can be handed over and the other
+    /// not. The memory is freed when both parts are gone.
+    ///
+    /// # Errors
+    /// With the buffer, unchanged: [`Error::SplitPoint`] if a part would be empty or the parts would share a
+    /// granule; [`Error::LedgerFull`].
+    #[expect(
+        clippy::result_large_err,
+        reason = "a refused buffer goes back to the caller, and there is no heap to put it on"
+    )]
+    pub fn split_at(mut self, at: usize) -> Result<(Self, Self), Refused<Self>>
+    where
+        M: Clone,
+    {
+        let len = self.len_bytes();
+        let refused = Error::SplitPoint {
+            at,
+            unit: self.mapping.unit.get(),
+            len,
+        };
+        let (Some(phys), Some(dma), true) = (
+            self.mapping.phys.split_at(at as u64),
+            self.mapping.dma.split_at(at as u64),
+            self.mapping.unit.divides(at as u64),
+        ) else {
+            return Err(Refused::new(refused, self));
+        };
+        let holding = match self.mapping.hold_in_parts() {
+            Ok(holding) => holding,
+            Err(error) => return Err(Refused::new(error, self)),
+        };
+
+        let start = self.mapping.memory.cast::<u8>();
+        // SAFETY: `at` is less than the length of the memory, or the ranges could not have been split there.
+        let middle = unsafe { start.add(at) };
+        let second = Self {
+            mapping: Mapping {
+                machine: self.mapping.machine.clone(),
+                device: self.mapping.device,
+                upkeep: self.mapping.upkeep,
+                unit: self.mapping.unit,
+                owner: Owner::Cpu,
+                memory: NonNull::slice_from_raw_parts(middle, len.saturating_sub(at)),
+                phys: phys.1,
+                dma: dma.1,
+                holding,
+            },
+            received: self.received.saturating_sub(at),
+            direction: PhantomData,
+        };
+        self.mapping.memory = NonNull::slice_from_raw_parts(start, at);
+        self.mapping.phys = phys.0;
+        self.mapping.dma = dma.0;
+        self.received = self.received.min(at);
+        Ok((self, second))
+    }
+
+    /// Hands the buffer over: from here on it belongs to the device, which sees all that the CPU has stored. What
+    /// follows may be the doorbell at once.
+    pub fn sync_for_device(self) -> DeviceOwned<M, D> {
+        let Self { mut mapping, .. } = self;
+        mapping.owner = Owner::Device;
+        // SAFETY: the buffer owns its granules if the device writes, and nobody reaches its bytes from now on.
+        unsafe {
+            handover::for_device(
+                mapping.machine.sync(),
+                mapping.upkeep,
+                D::DATA,
+                mapping.lines(),
+            );
+        }
+        DeviceOwned {
+            mapping,
+            direction: PhantomData,
+        }
+    }
+}
+
+impl<M: Machine, D: DeviceWrites> CpuOwned<M, D> {
+    /// The bytes, whole: what the device wrote, and what the CPU left there before.
+    ///
+    /// A buffer that a device only reads has nothing to be read back:
+    /// ```compile_fail,E0599
+    /// # fn example<M: dma_api::Machine>(lent: dma_api::DeviceOwned<M, dma_api::ToDevice>) {
+    /// // SAFETY: the device's status register said so.
+    /// let buffer = unsafe { lent.sync_for_cpu() };
+    /// let answer = buffer.as_slice()[0];
+    /// # }
+    /// ```
+    #[must_use]
+    pub const fn as_slice(&self) -> &[u8] {
+        // SAFETY: the CPU owns the memory (S1), and the invariant of `memory`.
+        unsafe { self.mapping.memory.as_ref() }
+    }
+
+    /// The bytes that the device wrote in the last transfer: all after [`DeviceOwned::sync_for_cpu`], those that were
+    /// counted after [`DeviceOwned::sync_for_cpu_short`], none in a new buffer.
+    #[must_use]
+    pub fn received(&self) -> &[u8] {
+        self.as_slice().get(..self.received).unwrap_or_default()
+    }
+
+    /// A copy of the value at `offset`, in bytes from the start of what was [`received`](Self::received). Any
+    /// alignment will do.
+    ///
+    /// # Errors
+    /// [`Error::OutOfBounds`] if it was not received whole.
+    pub fn read<T: FromBytes>(&self, offset: usize) -> Result<T, Error> {
+        let out = out_of_bounds(offset, size_of::<T>(), self.received);
+        let bytes = self.received().get(offset..).ok_or(out)?;
+        T::read_from_prefix(bytes)
+            .map(|(value, _)| value)
+            .map_err(|_| out)
+    }
+
+    /// What was [`received`](Self::received) from `offset` on, in place, as a value.
+    ///
+    /// # Errors
+    /// [`Error::OutOfBounds`] if it was not received whole; [`Error::Misaligned`] if it does not lie at a multiple of
+    /// the type's alignment.
+    pub fn view<T: FromBytes + KnownLayout + Immutable>(&self, offset: usize) -> Result<&T, Error> {
+        let out = out_of_bounds(offset, size_of::<T>(), self.received);
+        let bytes = self
+            .received()
+            .get(offset..)
+            .and_then(|b| b.get(..size_of::<T>()));
+        let bytes = bytes.ok_or(out)?;
+        let (addr, alignment) = (bytes.as_ptr().addr() as u64, align_of::<T>() as u64);
+        T::ref_from_bytes(bytes).map_err(|_| Error::Misaligned { addr, alignment })
+    }
+}
+
+/// A buffer the device owns: there is an address to tell it, and no bytes.
+///
+/// Dropping it does not free it, since the device may still be using it: it goes to the machine's quarantine
+/// ([`Ledger`](crate::Ledger)).
+///
+/// Its bytes cannot be reached:
+/// ```compile_fail,E0599
+/// # fn example<M: dma_api::Machine>(lent: dma_api::DeviceOwned<M, dma_api::FromDevice>) {
+/// let byte = lent.as_slice()[0];
+/// # }
+/// ```
+/// nor can the handle that was there before the hand-over:
+/// ```compile_fail,E0382
+/// # fn example<M: dma_api::Machine>(buffer: dma_api::CpuOwned<M, dma_api::FromDevice>) {
+/// let lent = buffer.sync_for_device();
+/// let byte = buffer.as_slice()[0];
+/// # }
+/// ```
+/// only what comes back has them:
+/// ```
+/// # fn example<M: dma_api::Machine>(lent: dma_api::DeviceOwned<M, dma_api::FromDevice>) {
+/// // SAFETY: the device's status register said so.
+/// let buffer = unsafe { lent.sync_for_cpu() };
+/// let byte = buffer.as_slice()[0];
+/// # }
+/// ```
+/// and nothing is freed twice:
+/// ```compile_fail,E0382
+/// # fn example<M: dma_api::Machine>(lent: dma_api::DeviceOwned<M, dma_api::FromDevice>) {
+/// drop(lent);
+/// drop(lent);
+/// # }
+/// ```
+#[must_use = "dropping it puts the buffer into quarantine, since the device may still be using it"]
+pub struct DeviceOwned<M: Machine, D> {
+    mapping: Mapping<M>,
+    direction: PhantomData<D>,
+}
+
+impl<M: Machine, D: Direction> DeviceOwned<M, D> {
+    /// Where the device finds the first byte.
+    #[must_use]
+    pub const fn dma_addr(&self) -> DmaAddr {
+        self.mapping.dma.start()
+    }
+
+    /// The addresses at which the device finds the buffer: one segment.
+    #[must_use]
+    pub const fn segment(&self) -> DmaRange {
+        self.mapping.dma
+    }
+
+    /// Length in bytes, at least 1.
+    #[must_use]
+    pub const fn len_bytes(&self) -> usize {
+        self.mapping.memory.len()
+    }
+
+    /// Takes the buffer back. If the device could write to it, all of it counts as
+    /// [`received`](CpuOwned::received).
+    ///
+    /// # Safety
+    /// The device has finished: the CPU has read so from the device or from memory the device wrote, and it will
+    /// access this buffer no more.
+    pub unsafe fn sync_for_cpu(self) -> CpuOwned<M, D> {
+        let Self { mut mapping, .. } = self;
+        // SAFETY: the device has finished (S3), and the buffer was handed over when this handle was made.
+        unsafe {
+            handover::for_cpu(
+                mapping.machine.sync(),
+                mapping.upkeep,
+                D::DATA,
+                mapping.lines(),
+            );
+        }
+        mapping.owner = Owner::Cpu;
+        let received = if D::DATA.device_writes() {
+            mapping.memory.len()
+        } else {
+            0
+        };
+        CpuOwned {
+            mapping,
+            received,
+            direction: PhantomData,
+        }
+    }
+}
+
+impl<M: Machine, D: DeviceWrites> DeviceOwned<M, D> {
+    /// Takes the buffer back after a transfer of which the device says that it wrote the first `written` bytes. The
+    /// others keep what the CPU had there.
+    ///
+    /// # Errors
+    /// [`Error::OverlongTransfer`], with the buffer as nothing received, if the device claims more than there is.
+    ///
+    /// # Safety
+    /// As [`sync_for_cpu`](Self::sync_for_cpu).
+    #[expect(
+        clippy::result_large_err,
+        reason = "a refused buffer goes back to the caller, and there is no heap to put it on"
+    )]
+    pub unsafe fn sync_for_cpu_short(
+        self,
+        written: usize,
+    ) -> Result<CpuOwned<M, D>, Refused<CpuOwned<M, D>>> {
+        // SAFETY: the caller's promise is the same.
+        let mut buffer = unsafe { self.sync_for_cpu() };
+        let buffer_len = buffer.len_bytes();
+        if written > buffer_len {
+            buffer.received = 0;
+            return Err(Refused::new(
+                Error::OverlongTransfer {
+                    written,
+                    buffer_len,
+                },
+                buffer,
+            ));
+        }
+        buffer.received = written;
+        Ok(buffer)
+    }
+}
+
+impl<M: Machine> Mapping<M> {
+    /// What a further part of the buffer keeps alive. From now on this part holds the same.
+    fn hold_in_parts(&mut self) -> Result<Holding, Error> {
+        let ledger = self.machine.ledger();
+        let held = core::mem::replace(&mut self.holding, Holding::Nothing);
+        let index = match held {
+            Holding::Nothing => return Ok(Holding::Nothing),
+            Holding::Part(index) => index,
+            Holding::Whole(block, origin) => match ledger.share(block, origin) {
+                Ok(index) => index,
+                Err(refused) => {
+                    self.holding = Holding::Whole(refused.value, origin);
+                    return Err(refused.error);
+                }
+            },
+        };
+        ledger.join(index);
+        self.holding = Holding::Part(index);
+        Ok(Holding::Part(index))
+    }
+}
+
+// SAFETY: a handle is the only user of its memory, which every thread can access.
+unsafe impl<M: Machine + Send> Send for Mapping<M> {}
+// SAFETY: shared handles only read, and nobody writes meanwhile: the CPU's bytes are borrowed, the device's have
+// no accessor.
+unsafe impl<M: Machine + Sync> Sync for Mapping<M> {}
+
+impl<M: Machine, D: Direction> fmt::Debug for CpuOwned<M, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CpuOwned<{:?}>({:?})", D::DATA, self.mapping.phys)
+    }
+}
+
+impl<M: Machine, D: Direction> fmt::Debug for DeviceOwned<M, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DeviceOwned<{:?}>({:?})", D::DATA, self.mapping.dma)
+    }
+}
+
+const fn out_of_bounds(offset: usize, len: usize, buffer_len: usize) -> Error {
+    Error::OutOfBounds {
+        offset,
+        len,
+        buffer_len,
+    }
+}
