@@ -11,4 +11,8 @@ fn main() {
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
     let script = Path::new(&root).join("link").join(format!("{arch}.ld"));
     println!("cargo:rustc-link-arg-bins=-T{}", script.display());
+    if arch == "x86_64" {
+        // The target's default is position-independent, for a loader that relocates; this image has none.
+        println!("cargo:rustc-link-arg-bins=-no-pie");
+    }
 }

@@ -11,6 +11,12 @@
 //! | `now_micros() -> u64` | a monotonic clock |
 //! | `DiskTransport`, `disk_transport::<H: Hal>(index) -> Option<DiskTransport>` | the index-th virtio block device, in bus order |
 
+#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
+mod virtio_mmio;
+
+#[cfg(any(target_arch = "mips", target_arch = "x86_64"))]
+mod virtio_pci;
+
 #[cfg(target_arch = "aarch64")]
 mod aarch64_virt;
 #[cfg(target_arch = "aarch64")]

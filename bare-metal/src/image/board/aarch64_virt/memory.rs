@@ -1,0 +1,88 @@
+//! What is where in the board's memory, once for the page tables, the linker script and the image.
+#![expect(unsafe_code, reason = "assembler symbols for the linker script")]
+
+use core::arch::global_asm;
+use core::ptr::{self, NonNull};
+
+/// Where the image is linked: the boot code first, the page tables one page on.
+pub(super) const IMAGE_PHYS: u64 = 0x4020_0000;
+
+/// The page tables. The linker script puts them there and checks that it is here.
+pub(super) const PAGE_TABLES_PHYS: u64 = IMAGE_PHYS + 0x1000;
+
+/// The stack. The linker script checks this one too.
+const STACK_PHYS: u64 = 0x4220_0000;
+
+/// Memory for DMA, cached, apart from anything else.
+pub(crate) const DMA_WINDOW_PHYS: u64 = 0x4400_0000;
+
+/// The length of the window in bytes.
+pub(crate) const DMA_WINDOW_LEN: usize = 30 << 20;
+
+/// Memory that CPU and device may use at once: it is mapped Non-cacheable and nowhere else.
+pub(crate) const COHERENT_PHYS: u64 = DMA_WINDOW_PHYS + DMA_WINDOW_LEN as u64;
+
+/// The length of the coherent memory in bytes.
+pub(crate) const COHERENT_LEN: usize = 2 << 20;
+
+/// The cached CPU pointer to the window's first byte.
+pub(crate) fn dma_window() -> NonNull<u8> {
+    const ADDRESS: usize = DMA_WINDOW_PHYS as usize;
+    NonNull::new(ptr::with_exposed_provenance_mut(ADDRESS)).expect("the window is not at 0")
+}
+
+/// The uncached CPU pointer, the only one, to the coherent memory's first byte.
+pub(crate) fn coherent_memory() -> NonNull<u8> {
+    const ADDRESS: usize = COHERENT_PHYS as usize;
+    NonNull::new(ptr::with_exposed_provenance_mut(ADDRESS)).expect("the memory is not at 0")
+}
+
+/// How a region behaves.
+#[derive(Clone, Copy)]
+pub(super) enum Memory {
+    /// Registers: Device-nGnRE.
+    Device,
+    /// Normal write-back, executable.
+    Code,
+    /// Normal write-back.
+    Cached,
+    /// Normal Non-cacheable.
+    Uncached,
+}
+
+/// One region, mapped VA = PA. Both numbers are multiples of 2 MiB.
+pub(super) struct Region {
+    /// Its first address.
+    pub(super) phys: u64,
+    /// Its length in bytes.
+    pub(super) len: u64,
+    /// How it behaves.
+    pub(super) memory: Memory,
+}
+
+impl Region {
+    /// One row of the map.
+    const fn new(phys: u64, len: u64, memory: Memory) -> Self {
+        Self { phys, len, memory }
+    }
+}
+
+/// All that is mapped.
+pub(super) const MAP: [Region; 5] = [
+    Region::new(0x0800_0000, 128 << 20, Memory::Device),
+    Region::new(IMAGE_PHYS, 30 << 20, Memory::Code),
+    Region::new(STACK_PHYS, 2 << 20, Memory::Cached),
+    Region::new(DMA_WINDOW_PHYS, DMA_WINDOW_LEN as u64, Memory::Cached),
+    Region::new(COHERENT_PHYS, COHERENT_LEN as u64, Memory::Uncached),
+];
+
+// What the linker script compares its own numbers with.
+global_asm!(
+    ".globl BOARD_PAGE_TABLES, BOARD_STACK, BOARD_DMA_WINDOW",
+    ".set BOARD_PAGE_TABLES, {page_tables}",
+    ".set BOARD_STACK, {stack}",
+    ".set BOARD_DMA_WINDOW, {window}",
+    page_tables = const PAGE_TABLES_PHYS,
+    stack = const STACK_PHYS,
+    window = const DMA_WINDOW_PHYS,
+);

@@ -1,0 +1,80 @@
+//! MIPS Malta with a 24Kf (`qemu-system-mipsel -M malta -m 128`), little endian, all in kernel mode.
+//!
+//! Every address is in an unmapped segment, so that no TLB entry is needed: the CPU reaches physical address `p`
+//! below 512 MiB through KSEG0 at `0x8000_0000 + p`, cached, and through KSEG1 at `0xa000_0000 + p`, uncached
+//! (MIPS32 PRA, MD00090, "Virtual Address Space"). A device reaches it at PCI address `p`.
+//!
+//! | physical | what |
+//! |---|---|
+//! | `0x0000_0000..0x0000_1000` | exception vectors (see `trap`) |
+//! | `0x0000_2000..` | the loader's argument strings |
+//! | `0x0010_0000..0x0200_0000` | the image: code, data, 16 KiB trap stack, 256 KiB stack |
+//! | `0x0200_0000..0x0400_0000` | the DMA window: nothing but what drivers take from it |
+//! | `0x0400_0000..0x0800_0000` | unused memory |
+//! | `0x1000_0000..0x1800_0000` | PCI memory, at the same PCI addresses; disk BARs go to its start |
+//! | `0x1800_0000..0x1820_0000` | PCI I/O |
+//! | `0x1be0_0000..0x1be0_1000` | GT-64120 registers |
+
+mod serial;
+pub(crate) use serial::console_write;
+
+mod uhi;
+pub(crate) use uhi::exit;
+
+mod clock;
+pub(crate) use clock::now_micros;
+
+mod pci;
+pub(crate) use pci::{DiskTransport, disk_transport};
+
+mod trap;
+
+mod boot;
+pub(crate) use boot::command_line;
+
+use core::ptr::{self, NonNull};
+
+/// The name `cargo xtask demo --machine` knows this board by.
+pub(crate) const NAME: &str = "mips-malta";
+
+/// Physical address of the first byte of the DMA window. `link/mips.ld` keeps the image below it.
+pub(crate) const DMA_WINDOW_PHYS: u64 = 0x0200_0000;
+
+/// Bytes in the DMA window.
+pub(crate) const DMA_WINDOW_LEN: usize = 32 << 20;
+
+/// The first byte of the DMA window, cached.
+pub(crate) fn dma_window() -> NonNull<u8> {
+    segment(KSEG0, DMA_WINDOW_PHYS, DMA_WINDOW_LEN)
+}
+
+/// The first byte of the DMA window, uncached: the same memory as [`dma_window`].
+pub(crate) fn uncached_window() -> NonNull<u8> {
+    segment(KSEG1, DMA_WINDOW_PHYS, DMA_WINDOW_LEN)
+}
+
+/// Device registers that the CPU's bus has at `phys`, uncached.
+///
+/// # Panics
+///
+/// If not all of them are in the first 512 MiB.
+pub(crate) fn device_registers(phys: u64, len: usize) -> NonNull<u8> {
+    segment(KSEG1, phys, len)
+}
+
+/// Cached, unmapped kernel segment.
+const KSEG0: usize = 0x8000_0000;
+/// Uncached, unmapped kernel segment.
+const KSEG1: usize = 0xa000_0000;
+/// Bytes in each of the two.
+const SEGMENT_LEN: u64 = 0x2000_0000;
+
+fn segment(base: usize, phys: u64, len: usize) -> NonNull<u8> {
+    let end = phys.checked_add(len as u64);
+    assert!(
+        end.is_some_and(|end| end <= SEGMENT_LEN),
+        "{phys:#x}+{len:#x} is outside KSEG0 and KSEG1"
+    );
+    NonNull::new(ptr::with_exposed_provenance_mut(base + phys as usize))
+        .expect("both segments start above 0")
+}

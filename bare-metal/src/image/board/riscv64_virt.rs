@@ -1,0 +1,72 @@
+//! QEMU's RISC-V `virt` board without firmware; the image runs in S-mode, on Sv39 tables, above a small M-mode.
+//!
+//! Memory as S-mode sees it; what is not listed is not mapped, and an access to it ends the image:
+//!
+//! | virtual, from | up to | physical, from | what |
+//! |---|---|---|---|
+//! | `0x0010_0000` | `0x0010_1000` | same | the test device, which ends the emulator |
+//! | `0x1000_0000` | `0x1020_0000` | same | serial port, virtio-mmio slots |
+//! | `0x8000_0000` | `0x8200_0000` | same | image, page tables, M-mode's stack; executable |
+//! | `0x8220_0000` | `0x8224_0000` | same | stack, 256 KiB, nothing mapped below it |
+//! | `0x8400_0000` | `0x8600_0000` | same | DMA window, 32 MiB |
+//! | `0xc400_0000` | `0xc600_0000` | `0x8400_0000` | the window's alias |
+//!
+//! The board has no uncached memory, so the alias is an uncached one only where the CPU has Svpbmt (QEMU:
+//! `-cpu rv64,svpbmt=on`): its entries then say NC. Without, they are the window's own. Neither makes a
+//! difference in QEMU, which has no caches.
+//!
+//! M-mode has all physical memory and takes every trap (see [`machine`]). QEMU needs `-bios none`; 128 MiB of RAM
+//! are enough.
+
+mod memory;
+
+mod mmu;
+
+mod clock;
+
+mod serial;
+
+mod test_device;
+
+mod device_tree;
+
+mod command_line;
+
+mod cbo;
+
+mod machine;
+
+mod boot;
+
+pub(crate) use cbo::trapped_cbo;
+pub(crate) use clock::now_micros;
+pub(crate) use command_line::command_line;
+pub(crate) use memory::{DMA_WINDOW_LEN, DMA_WINDOW_PHYS, dma_window, uncached_alias};
+pub(crate) use serial::console_write;
+pub(crate) use test_device::exit;
+
+use virtio_drivers::Hal;
+use virtio_drivers::transport::mmio::MmioTransport;
+
+use super::virtio_mmio::Slots;
+
+/// The name `cargo xtask demo --machine` knows the board by.
+pub(crate) const NAME: &str = "riscv64-virt";
+
+/// A disk behind a virtio-mmio slot.
+pub(crate) type DiskTransport = MmioTransport<'static>;
+
+/// The disk that was `index`-th on QEMU's command line, unless there is none or it is in use.
+#[expect(
+    clippy::extra_unused_type_parameters,
+    reason = "all boards are asked alike; those with PCI map registers through H"
+)]
+pub(crate) fn disk_transport<H: Hal>(index: usize) -> Option<DiskTransport> {
+    // QEMU's hw/riscv/virt.c: VIRT_VIRTIO.
+    const SLOTS: Slots = Slots {
+        base: 0x1000_1000,
+        stride: 0x1000,
+        count: 8,
+    };
+    SLOTS.block_device(index)
+}

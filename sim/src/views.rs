@@ -1,0 +1,226 @@
+//! The copies of memory that the parts of the machine see, and every way a byte gets from one to another.
+//!
+//! | copy | who sees it |
+//! |---|---|
+//! | `cached` | the CPU: the contents of the cache, which always holds every line |
+//! | `filled` | nobody: `cached` as it was when the line last agreed with memory; a line is dirty if they differ |
+//! | `memory` | what clean, evict, invalidate and refill exchange with |
+//! | `ordered` | devices that do not snoop: `memory` behind the CPU's store and maintenance buffers |
+//! | `drained` | devices that snoop, and all devices in uncached memory: `cached` behind the CPU's store buffers |
+#![expect(
+    unsafe_code,
+    reason = "the cache's contents are memory that the program under test accesses"
+)]
+
+use std::{
+    alloc::{Layout, alloc_zeroed, dealloc},
+    ops::Range,
+    ptr::{self, NonNull},
+};
+
+use dma_api::Geometry;
+
+/// How a device's accesses are routed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// Through the caches, or to memory no cache holds.
+    Cached,
+    /// Past the caches.
+    Memory,
+}
+
+/// Maintenance of one range, issued and not yet complete.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Operation {
+    Clean,
+    Invalidate,
+    CleanAndInvalidate,
+}
+
+#[derive(Debug)]
+pub(crate) struct Views {
+    /// Invariant: `len` bytes allocated with `layout`, reached through this pointer and by the program under test.
+    cached: NonNull<u8>,
+    layout: Layout,
+    filled: Vec<u8>,
+    memory: Vec<u8>,
+    ordered: Vec<u8>,
+    drained: Vec<u8>,
+    /// Lines that are in no cache until the CPU accesses them; only where nothing fills lines speculatively.
+    absent: Vec<bool>,
+    posted: Vec<(Route, usize, Vec<u8>)>,
+    granule: usize,
+}
+
+impl Views {
+    /// Copies of `len` bytes (a multiple of the granule) that agree in nothing: memory is `0xa5`, the cache `0x5a`.
+    pub(crate) fn new(len: usize, geometry: Geometry) -> Self {
+        let granule = geometry.granule();
+        let layout = Layout::from_size_align(len, 4096).expect("a simulated memory is small");
+        assert!(
+            len > 0 && len.is_multiple_of(granule),
+            "whole granules of memory"
+        );
+        // SAFETY: the layout is not empty.
+        let cached = NonNull::new(unsafe { alloc_zeroed(layout) }).expect("the host has memory");
+        // SAFETY: the allocation has `len` bytes.
+        unsafe { cached.write_bytes(0x5a, len) };
+        Self {
+            cached,
+            layout,
+            filled: vec![0x5a; len],
+            memory: vec![0xa5; len],
+            ordered: vec![0xa5; len],
+            drained: vec![0x5a; len],
+            absent: vec![false; len / granule],
+            posted: Vec::new(),
+            granule,
+        }
+    }
+
+    pub(crate) const fn cpu(&self) -> NonNull<u8> {
+        self.cached
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.layout.size()
+    }
+
+    /// Every granule, as a range of offsets.
+    pub(crate) fn granules(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let granule = self.granule;
+        (0..self.len() / granule).map(move |index| index * granule..(index + 1) * granule)
+    }
+
+    pub(crate) fn is_dirty(&self, granule: &Range<usize>) -> bool {
+        let start = self.cached.as_ptr().wrapping_add(granule.start);
+        // SAFETY: the range is inside the allocation, and the program under test does not run meanwhile.
+        let cached = unsafe { std::slice::from_raw_parts(start, granule.len()) };
+        cached != &self.filled[granule.clone()]
+    }
+
+    /// Executes maintenance of the granules that hold a byte of `bytes`. Returns how many.
+    pub(crate) fn maintain(
+        &mut self,
+        operation: Operation,
+        bytes: Range<usize>,
+        fills: bool,
+    ) -> usize {
+        let first = bytes.start / self.granule;
+        let last = (bytes.end - 1) / self.granule;
+        for index in first..=last {
+            let granule = index * self.granule..(index + 1) * self.granule;
+            match operation {
+                Operation::Clean => self.write_back(&granule),
+                Operation::Invalidate => self.fill(&granule),
+                Operation::CleanAndInvalidate => {
+                    self.write_back(&granule);
+                    self.fill(&granule);
+                }
+            }
+            if !fills && !matches!(operation, Operation::Clean) {
+                self.absent[index] = true;
+            }
+        }
+        last - first + 1
+    }
+
+    /// Writes a dirty granule to memory, all of it: clean, or evict.
+    pub(crate) fn write_back(&mut self, granule: &Range<usize>) {
+        if self.is_dirty(granule) {
+            self.copy_cached_to(granule, |views| &mut views.memory);
+        }
+        self.copy_cached_to(granule, |views| &mut views.filled);
+    }
+
+    /// Reads a granule from memory, whatever the cache held: invalidate, or refill.
+    pub(crate) fn fill(&mut self, granule: &Range<usize>) {
+        let bytes = self.memory[granule.clone()].to_vec();
+        self.filled[granule.clone()].copy_from_slice(&bytes);
+        self.store_to_cached(granule.start, &bytes);
+    }
+
+    /// Reads all lines that the CPU is about to miss.
+    pub(crate) fn fill_absent(&mut self) {
+        for granule in self.granules() {
+            let absent = &mut self.absent[granule.start / self.granule];
+            if std::mem::take(absent) {
+                self.fill(&granule);
+            }
+        }
+    }
+
+    /// Lets what has reached memory, and what the CPU has stored, reach devices.
+    pub(crate) fn order(&mut self, granule: &Range<usize>) {
+        let bytes = self.memory[granule.clone()].to_vec();
+        self.ordered[granule.clone()].copy_from_slice(&bytes);
+        self.copy_cached_to(granule, |views| &mut views.drained);
+    }
+
+    /// What a device reads.
+    pub(crate) fn device_reads(&self, route: Route, bytes: Range<usize>) -> &[u8] {
+        match route {
+            Route::Cached => &self.drained[bytes],
+            Route::Memory => &self.ordered[bytes],
+        }
+    }
+
+    /// What a device writes; it is under way until it lands.
+    pub(crate) fn device_writes(&mut self, route: Route, offset: usize, bytes: &[u8]) {
+        self.posted.push((route, offset, bytes.to_vec()));
+    }
+
+    pub(crate) fn has_posted(&self) -> bool {
+        !self.posted.is_empty()
+    }
+
+    /// Lets the oldest device write reach where it goes.
+    pub(crate) fn land_one(&mut self) {
+        if self.posted.is_empty() {
+            return;
+        }
+        let (route, offset, bytes) = self.posted.remove(0);
+        let range = offset..offset + bytes.len();
+        match route {
+            Route::Memory => {
+                self.memory[range.clone()].copy_from_slice(&bytes);
+                self.ordered[range].copy_from_slice(&bytes);
+            }
+            Route::Cached => {
+                for copy in [
+                    &mut self.filled,
+                    &mut self.memory,
+                    &mut self.ordered,
+                    &mut self.drained,
+                ] {
+                    copy[range.clone()].copy_from_slice(&bytes);
+                }
+                self.store_to_cached(offset, &bytes);
+            }
+        }
+    }
+
+    fn copy_cached_to(&mut self, bytes: &Range<usize>, copy: fn(&mut Self) -> &mut Vec<u8>) {
+        let source = self.cached.as_ptr().wrapping_add(bytes.start);
+        let target = copy(self)[bytes.clone()].as_mut_ptr();
+        // SAFETY: both ranges are inside their allocations, which are different ones.
+        unsafe { ptr::copy_nonoverlapping(source, target, bytes.len()) };
+    }
+
+    fn store_to_cached(&mut self, offset: usize, bytes: &[u8]) {
+        assert!(offset + bytes.len() <= self.len(), "inside the memory");
+        let target = self.cached.as_ptr().wrapping_add(offset);
+        // SAFETY: the range was just checked, and `bytes` is another allocation.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len()) };
+    }
+}
+
+impl Drop for Views {
+    fn drop(&mut self) {
+        // SAFETY: the allocation was made with this layout and is freed once; the machine that lent it is gone.
+        unsafe { dealloc(self.cached.as_ptr(), self.layout) };
+    }
+}
+
+// SAFETY: the pointer is the views' own; the bytes are shared with a program that every thread may be.
+unsafe impl Send for Views {}
