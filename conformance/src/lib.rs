@@ -1,1 +1,19 @@
-//! Skeleton.
+#![doc = include_str!("../README.md")]
+#![no_std]
+
+pub mod report;
+
+mod ranges;
+
+mod ownership;
+
+mod direction;
+
+mod constraints;
+
+mod pools;
+
+mod suite;
+
+pub use report::{Failure, Report};
+pub use suite::{Summary, run};

@@ -1,0 +1,142 @@
+//! Constraints: what a device demands is met or refused, never bent.
+
+use dma_api::{
+    Bidirectional, Device, DmaAddr, Error, FromDevice, Limits, Machine, Snooping, ToDevice,
+};
+
+use crate::{
+    ranges::take_back,
+    report::{Failure, Outcome, refused},
+};
+
+pub(crate) fn every_limit_of_a_device_is_met<M: Machine + Clone>(device: &Device<M>) -> Outcome {
+    for alignment in [1_u64, 16, 512, 4096] {
+        for boundary in [4096_u64, 65_536] {
+            let limits = Limits::UNLIMITED.alignment(alignment)?.boundary(boundary)?;
+            let narrowed = device.narrowed(limits)?;
+            for len in [1_usize, 100, 4000, 4096] {
+                let lent = narrowed.allocate::<ToDevice>(len)?.sync_for_device();
+                narrowed.limits().check(lent.segment())?;
+                drop(take_back(lent));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Allowed ever more memory from the lowest free byte on, an allocator must refuse until its own unit fits, and then
+/// stay below the highest address.
+pub(crate) fn a_buffer_ends_below_the_highest_address<M: Machine + Clone>(
+    device: &Device<M>,
+) -> Outcome {
+    let probe = device.allocate::<ToDevice>(1)?.sync_for_device();
+    let first = probe.dma_addr();
+    drop(take_back(probe));
+
+    let mut room = device.granule().get();
+    loop {
+        let highest = first
+            .checked_add(room.saturating_sub(1))
+            .unwrap_or(DmaAddr::new(u64::MAX));
+        let limits = Limits::UNLIMITED.window(DmaAddr::new(0), highest)?;
+        match device.narrowed(limits)?.allocate::<ToDevice>(1) {
+            Ok(buffer) => {
+                let lent = buffer.sync_for_device();
+                limits.check(lent.segment())?;
+                drop(take_back(lent));
+                return Ok(());
+            }
+            Err(Error::NeverFits { .. }) if room < 1 << 20 => room = room.saturating_mul(2),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+pub(crate) fn a_device_that_reaches_no_memory_is_refused<M: Machine + Clone>(
+    device: &Device<M>,
+) -> Outcome {
+    let windows = device.machine().bus();
+    let Some(lowest) = windows
+        .windows()
+        .iter()
+        .map(|window| window.dma().start().get())
+        .min()
+    else {
+        return Err(Failure::WrongError {
+            what: "a bus without windows",
+            found: None,
+        });
+    };
+    let Some(below) = lowest.checked_sub(1) else {
+        return Ok(()); // Every mask reaches the first byte of this bus.
+    };
+    let limits = Limits::UNLIMITED.window(DmaAddr::new(0), DmaAddr::new(below))?;
+    let made = Device::new(device.machine().clone(), limits, device.snooping());
+    refused("a device below all memory", made, |error| {
+        *error
+            == Error::Unreachable {
+                lowest: 0,
+                highest: below,
+            }
+    })
+}
+
+pub(crate) fn impossible_lengths_are_refused<M: Machine + Clone>(device: &Device<M>) -> Outcome {
+    let zero = device.allocate::<FromDevice>(0);
+    refused("no bytes", zero, |error| *error == Error::ZeroLength)?;
+    let most = device.allocate::<FromDevice>(usize::MAX);
+    refused("all bytes there are", most, |error| {
+        matches!(
+            error,
+            Error::LengthOverflow { .. } | Error::NeverFits { .. } | Error::SegmentTooLong { .. }
+        )
+    })?;
+    let half = device.allocate::<FromDevice>(usize::MAX / 2);
+    refused("half of all bytes", half, |error| {
+        matches!(
+            error,
+            Error::NeverFits { .. } | Error::SegmentTooLong { .. }
+        )
+    })?;
+    let short = device.narrowed(Limits::UNLIMITED.max_segment_len(8)?)?;
+    refused(
+        "a segment that is too long",
+        short.allocate::<FromDevice>(9),
+        |error| *error == Error::SegmentTooLong { len: 9, max: 8 },
+    )
+}
+
+/// Memory that only the device reads may lie anywhere; memory it writes must own its granules.
+#[expect(
+    unsafe_code,
+    reason = "the memory lent is a buffer's that nobody uses meanwhile"
+)]
+pub(crate) fn memory_is_lent_in_place_only_with_whole_granules<M: Machine + Clone>(
+    device: &Device<M>,
+) -> Outcome {
+    let granule = device.granule().get();
+    let len = usize::try_from(granule.saturating_mul(4)).unwrap_or(usize::MAX);
+    let owner = device.allocate::<Bidirectional>(len)?.sync_for_device();
+    let machine = device.machine();
+    let memory = machine
+        .direct_map()
+        .to_cpu(machine.bus().to_phys(owner.segment())?)?;
+    let inner =
+        core::ptr::NonNull::slice_from_raw_parts(memory.cast::<u8>(), len.saturating_sub(1));
+
+    // SAFETY: the memory belongs to `owner`, which nobody uses; no device is told the addresses.
+    let whole = unsafe { device.lend_in_place::<FromDevice>(memory) }?;
+    drop(take_back(whole));
+    // SAFETY: as above.
+    let part = unsafe { device.lend_in_place::<ToDevice>(inner) }?;
+    drop(take_back(part));
+    if device.snooping() == Snooping::DoesNotSnoop && granule > 1 {
+        // SAFETY: as above.
+        let part = unsafe { device.lend_in_place::<FromDevice>(inner) };
+        refused("a shared granule", part, |error| {
+            matches!(error, Error::SharedLine { .. })
+        })?;
+    }
+    drop(take_back(owner));
+    Ok(())
+}
