@@ -27,7 +27,7 @@ fn every_simulated_machine_conforms() {
                     line,
                     granule,
                     fills_speculatively,
-                    cached_len: 64 << 10,
+                    cached_len: 128 << 10,
                     uncached_len: 16 << 10,
                     unit: 2048,
                     adversary: adversary.clone(),
@@ -57,7 +57,7 @@ fn every_simulated_machine_conforms() {
 #[test]
 fn a_machine_without_coherent_memory_fails_just_that_check() {
     let config = Config {
-        cached_len: 64 << 10,
+        cached_len: 128 << 10,
         uncached_len: 0,
         ..Config::default()
     };

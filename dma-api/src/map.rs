@@ -95,6 +95,14 @@ impl<'a> BusMap<'a> {
         Ok(Self { windows })
     }
 
+    /// A table of one window, in which nothing can be wrong.
+    #[must_use]
+    pub const fn one(window: &'a Window) -> Self {
+        Self {
+            windows: core::slice::from_ref(window),
+        }
+    }
+
     /// The windows, in ascending order of physical address.
     #[must_use]
     pub const fn windows(&self) -> &'a [Window] {
@@ -216,6 +224,14 @@ impl<'a> DirectMap<'a> {
             rest = others;
         }
         Ok(Self { regions })
+    }
+
+    /// A table of one region, in which nothing can be wrong.
+    #[must_use]
+    pub const fn one(region: &'a Region) -> Self {
+        Self {
+            regions: core::slice::from_ref(region),
+        }
     }
 
     /// The physical addresses of memory that lies in one region from end to end.

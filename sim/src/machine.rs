@@ -59,8 +59,8 @@ pub struct SimMachine {
     pool: Pool<WORDS>,
     uncached: UncachedMemory<Pool<WORDS>>,
     uncached_offset: usize,
-    regions: [Region; 1],
-    windows: [Window; 1],
+    region: Region,
+    window: Window,
     ledger: Ledger<[Slot; 8]>,
 }
 
@@ -106,8 +106,8 @@ impl SimMachine {
             // SAFETY: devices' accesses to it are routed past the cache, by `route`.
             uncached: unsafe { UncachedMemory::new(uncached) },
             uncached_offset: cached_len,
-            regions: [region],
-            windows: [Window::new(phys, dma, len as u64)?],
+            region,
+            window: Window::new(phys, dma, len as u64)?,
             ledger: Ledger::<[Slot; 8]>::new(),
         })
     }
@@ -156,10 +156,10 @@ unsafe impl Machine for SimMachine {
         &self.uncached
     }
     fn direct_map(&self) -> DirectMap<'_> {
-        DirectMap::new(&self.regions).expect("one region is in order")
+        DirectMap::one(&self.region)
     }
     fn bus(&self) -> BusMap<'_> {
-        BusMap::new(&self.windows).expect("one window is in order")
+        BusMap::one(&self.window)
     }
     fn ledger(&self) -> &Ledger {
         &self.ledger

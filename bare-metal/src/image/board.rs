@@ -9,6 +9,10 @@
 //! | `exit(u8) -> !` | ends the emulator with that exit code |
 //! | `command_line() -> &'static str` | the words the host gave, separated by blanks |
 //! | `now_micros() -> u64` | a monotonic clock |
+//! | `Board`, `machine() -> &'static Board` | the board as the library's `Machine`; `lines()` counts its maintenance |
+//! | `SNOOPING: Snooping` | whether its devices snoop |
+//! | `check_maintenance(Lines) -> Result<(), &str>` | whether the board saw the operations that were counted |
+//! | `device_registers(phys, len) -> NonNull<u8>` | where the CPU sees a device's registers |
 //! | `DiskTransport`, `disk_transport::<H: Hal>(index) -> Option<DiskTransport>` | the index-th virtio block device, in bus order |
 
 #[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
@@ -20,19 +24,24 @@ mod virtio_pci;
 #[cfg(target_arch = "aarch64")]
 mod aarch64_virt;
 #[cfg(target_arch = "aarch64")]
-pub(crate) use aarch64_virt::*;
+use aarch64_virt as this;
 
 #[cfg(target_arch = "riscv64")]
 mod riscv64_virt;
 #[cfg(target_arch = "riscv64")]
-pub(crate) use riscv64_virt::*;
+use riscv64_virt as this;
 
 #[cfg(target_arch = "mips")]
 mod mips_malta;
 #[cfg(target_arch = "mips")]
-pub(crate) use mips_malta::*;
+use mips_malta as this;
 
 #[cfg(target_arch = "x86_64")]
 mod x86_q35;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86_q35::*;
+use x86_q35 as this;
+
+pub(crate) use this::{
+    Board, DiskTransport, NAME, SNOOPING, check_maintenance, command_line, console_write,
+    device_registers, disk_transport, exit, machine, now_micros,
+};

@@ -26,14 +26,16 @@ mod semihosting;
 
 mod exceptions;
 
+mod board;
+
 mod boot;
 
+pub(crate) use board::{Board, SNOOPING, check_maintenance, machine};
 pub(crate) use clock::now_micros;
-pub(crate) use memory::{
-    COHERENT_LEN, COHERENT_PHYS, DMA_WINDOW_LEN, DMA_WINDOW_PHYS, coherent_memory, dma_window,
-};
 pub(crate) use semihosting::{command_line, exit};
 pub(crate) use serial::console_write;
+
+use core::ptr::NonNull;
 
 use virtio_drivers::Hal;
 use virtio_drivers::transport::mmio::MmioTransport;
@@ -42,6 +44,13 @@ use super::virtio_mmio::Slots;
 
 /// The name `cargo xtask demo --machine` knows the board by.
 pub(crate) const NAME: &str = "aarch64-virt";
+
+/// QEMU's hw/arm/virt.c: VIRT_MMIO.
+const SLOTS: Slots = Slots {
+    base: 0x0a00_0000,
+    stride: 0x200,
+    count: 32,
+};
 
 /// A disk behind a virtio-mmio slot.
 pub(crate) type DiskTransport = MmioTransport<'static>;
@@ -52,11 +61,14 @@ pub(crate) type DiskTransport = MmioTransport<'static>;
     reason = "all boards are asked alike; those with PCI map registers through H"
 )]
 pub(crate) fn disk_transport<H: Hal>(index: usize) -> Option<DiskTransport> {
-    // QEMU's hw/arm/virt.c: VIRT_MMIO.
-    const SLOTS: Slots = Slots {
-        base: 0x0a00_0000,
-        stride: 0x200,
-        count: 32,
-    };
     SLOTS.block_device(index)
+}
+
+/// Device registers that the CPU's bus has at `phys`, of which the image maps the virtio-mmio slots'.
+///
+/// # Panics
+///
+/// If not all of them are a slot's.
+pub(crate) fn device_registers(phys: u64, len: usize) -> NonNull<u8> {
+    SLOTS.registers(phys, len)
 }

@@ -36,14 +36,17 @@ mod cbo;
 
 mod machine;
 
+mod board;
+
 mod boot;
 
-pub(crate) use cbo::trapped_cbo;
+pub(crate) use board::{Board, SNOOPING, check_maintenance, machine};
 pub(crate) use clock::now_micros;
 pub(crate) use command_line::command_line;
-pub(crate) use memory::{DMA_WINDOW_LEN, DMA_WINDOW_PHYS, dma_window, uncached_alias};
 pub(crate) use serial::console_write;
 pub(crate) use test_device::exit;
+
+use core::ptr::NonNull;
 
 use virtio_drivers::Hal;
 use virtio_drivers::transport::mmio::MmioTransport;
@@ -52,6 +55,13 @@ use super::virtio_mmio::Slots;
 
 /// The name `cargo xtask demo --machine` knows the board by.
 pub(crate) const NAME: &str = "riscv64-virt";
+
+/// QEMU's hw/riscv/virt.c: VIRT_VIRTIO.
+const SLOTS: Slots = Slots {
+    base: 0x1000_1000,
+    stride: 0x1000,
+    count: 8,
+};
 
 /// A disk behind a virtio-mmio slot.
 pub(crate) type DiskTransport = MmioTransport<'static>;
@@ -62,11 +72,14 @@ pub(crate) type DiskTransport = MmioTransport<'static>;
     reason = "all boards are asked alike; those with PCI map registers through H"
 )]
 pub(crate) fn disk_transport<H: Hal>(index: usize) -> Option<DiskTransport> {
-    // QEMU's hw/riscv/virt.c: VIRT_VIRTIO.
-    const SLOTS: Slots = Slots {
-        base: 0x1000_1000,
-        stride: 0x1000,
-        count: 8,
-    };
     SLOTS.block_device(index)
+}
+
+/// Device registers that the CPU's bus has at `phys`, of which the image maps the virtio-mmio slots'.
+///
+/// # Panics
+///
+/// If not all of them are a slot's.
+pub(crate) fn device_registers(phys: u64, len: usize) -> NonNull<u8> {
+    SLOTS.registers(phys, len)
 }

@@ -28,6 +28,21 @@ const MAGIC: u32 = 0x7472_6976;
 const BLOCK_DEVICE: u32 = 2;
 
 impl Slots {
+    /// The CPU pointer to registers of a slot.
+    ///
+    /// # Panics
+    ///
+    /// If not all of them are a slot's.
+    pub(super) fn registers(&self, phys: u64, len: usize) -> NonNull<u8> {
+        let (start, slots) = (phys as usize, self.count * self.stride);
+        let offset = start.checked_sub(self.base);
+        assert!(
+            offset.is_some_and(|offset| offset < slots && len <= slots - offset),
+            "{phys:#x}+{len:#x} is not a virtio-mmio slot's"
+        );
+        NonNull::new(ptr::with_exposed_provenance_mut(start)).expect("no slot is at 0")
+    }
+
     /// The block device that was the `index`-th on QEMU's command line.
     ///
     /// QEMU gives the first `-device` the last slot, so the last slot is asked first.

@@ -16,6 +16,13 @@ pub(crate) struct CboCounts {
     pub(crate) flush: u64,
 }
 
+impl CboCounts {
+    /// Whether nothing has trapped, as on a CPU that has Zicbom.
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::default()
+    }
+}
+
 /// The counts now.
 pub(crate) fn trapped_cbo() -> CboCounts {
     CboCounts {

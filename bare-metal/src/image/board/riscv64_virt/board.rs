@@ -1,0 +1,101 @@
+//! The board as the library knows it: Zicbom that traps where the CPU lacks it, and an alias for coherent memory.
+#![expect(unsafe_code, reason = "the board promises what its memory map says")]
+
+use arch_riscv::ZicbomCaches;
+use dma_api::{
+    Alignment, BusMap, DirectMap, Error, Ledger, Machine, PhysAddr, Pool, Region, Slot, Snooping,
+    UncachedAlias, Window,
+};
+use spin::Lazy;
+
+use super::{cbo::trapped_cbo, memory};
+use crate::image::counted::{Counted, Lines};
+
+/// QEMU's virtio devices do snoop, as QEMU has no caches; the image treats them as if they did not, so that every
+/// instruction is executed, or traps and is counted.
+pub(crate) const SNOOPING: Snooping = Snooping::DoesNotSnoop;
+
+/// What a device tree would give as `riscv,cbom-block-size`.
+const BLOCK_SIZE: u32 = 64;
+const UNIT: u64 = 256;
+
+static CACHED: Pool<4096> = Pool::new();
+static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
+static BOARD: Lazy<Board> = Lazy::new(|| Board::boot().expect("the memory map is consistent"));
+
+/// QEMU's `virt`, once.
+pub(crate) struct Board {
+    caches: Counted<ZicbomCaches>,
+    coherent: UncachedAlias,
+    region: Region,
+    window: Window,
+}
+
+/// The board.
+pub(crate) fn machine() -> &'static Board {
+    &BOARD
+}
+
+impl Board {
+    fn boot() -> Result<Self, Error> {
+        let (phys, len) = (PhysAddr::new(memory::DMA_WINDOW_PHYS), memory::DMA_WINDOW_LEN);
+        let (cached, uncached) = (memory::dma_window(), memory::uncached_alias());
+        // SAFETY: the linker script sets the window aside, and the page tables map it.
+        unsafe { CACHED.adopt(cached, phys, len, Alignment::new(UNIT)?) }?;
+        // SAFETY: M-mode enables the operations, or executes them for a CPU that lacks them.
+        let caches = unsafe { ZicbomCaches::new(BLOCK_SIZE) }.expect("64 is a size of blocks");
+        Ok(Self {
+            caches: Counted::new(caches),
+            // SAFETY: the page tables map both to the same memory; QEMU has no cache that could disagree.
+            coherent: unsafe { UncachedAlias::new(cached, uncached, len) },
+            // SAFETY: the page tables never change.
+            region: unsafe { Region::new(cached, phys, len) }?,
+            window: Window::identity(phys, len as u64)?,
+        })
+    }
+
+    /// Blocks maintained since boot.
+    pub(crate) fn lines(&self) -> Lines {
+        self.caches.lines()
+    }
+}
+
+/// On a CPU without Zicbom every operation has trapped: exactly as many as there were blocks to maintain.
+pub(crate) fn check_maintenance(lines: Lines) -> Result<(), &'static str> {
+    let trapped = trapped_cbo();
+    let counts = [
+        (trapped.clean, lines.cleaned),
+        (trapped.inval, lines.invalidated),
+        (trapped.flush, lines.cleaned_invalidated),
+    ];
+    if trapped.is_none() || counts.iter().all(|(trapped, asked)| *trapped == *asked as u64) {
+        return Ok(());
+    }
+    Err("other operations trapped than were asked for")
+}
+
+// SAFETY: the parts are statics or the board's own, made for one another from one memory map.
+unsafe impl Machine for Board {
+    type Sync = Counted<ZicbomCaches>;
+    type Memory = Pool<4096>;
+    type Coherent = UncachedAlias;
+
+    fn sync(&self) -> &Self::Sync {
+        &self.caches
+    }
+    fn memory(&self) -> &Self::Memory {
+        &CACHED
+    }
+    fn coherent_source(&self) -> &Self::Coherent {
+        &self.coherent
+    }
+    fn direct_map(&self) -> DirectMap<'_> {
+        DirectMap::one(&self.region)
+    }
+    fn bus(&self) -> BusMap<'_> {
+        BusMap::one(&self.window)
+    }
+    fn ledger(&self) -> &Ledger {
+        &LEDGER
+    }
+}

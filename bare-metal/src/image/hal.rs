@@ -1,0 +1,209 @@
+//! The published crate `virtio-drivers` on top of this library: all its memory comes from here, and every buffer it
+//! shares is handed over and taken back.
+#![expect(
+    unsafe_code,
+    reason = "virtio-drivers passes raw pointers and states when its device is done"
+)]
+
+use core::{
+    ptr::NonNull,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use dma_api::{
+    Bidirectional, Coherent, CpuOwned, Device, DeviceOwned, Direction, DmaMask, FromDevice, Limits,
+    ToDevice,
+};
+use heapless::Vec;
+use spin::{Lazy, Mutex};
+use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
+
+use super::board::{self, Board};
+
+type Machine = &'static Board;
+
+/// The board's virtio devices, which are one bus master as far as memory goes.
+pub(crate) static DEVICE: Lazy<Device<Machine>> = Lazy::new(|| {
+    let mask = DmaMask::bits(64).expect("a mask has up to 64 bits");
+    Device::new(board::machine(), Limits::new(mask), board::SNOOPING)
+        .expect("the board's bus reaches its memory")
+});
+
+/// Ring memory in use: two areas for each queue, one queue for each disk.
+static RINGS: Mutex<Vec<Coherent<Machine>, 16>> = Mutex::new(Vec::new());
+
+/// Buffers the device owns now: at most as many as all queues have descriptors.
+static LENT: Mutex<Vec<Lent, 64>> = Mutex::new(Vec::new());
+
+static TRANSFERS: AtomicUsize = AtomicUsize::new(0);
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+static BOUNCES: AtomicUsize = AtomicUsize::new(0);
+
+/// What crossed between driver and device since boot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Traffic {
+    /// Buffers handed over and taken back.
+    pub(crate) transfers: usize,
+    /// Bytes in them.
+    pub(crate) bytes: usize,
+    /// Buffers that went through a copy, because they could not be lent where they were.
+    pub(crate) bounces: usize,
+}
+
+/// The traffic so far.
+pub(crate) fn traffic() -> Traffic {
+    Traffic {
+        transfers: TRANSFERS.load(Ordering::Relaxed),
+        bytes: BYTES.load(Ordering::Relaxed),
+        bounces: BOUNCES.load(Ordering::Relaxed),
+    }
+}
+
+/// Whether the driver has given back everything it was given.
+pub(crate) fn is_idle() -> bool {
+    RINGS.lock().is_empty() && LENT.lock().is_empty()
+}
+
+/// A buffer the device owns, in the direction the driver asked for.
+enum Handle {
+    To(DeviceOwned<Machine, ToDevice>),
+    From(DeviceOwned<Machine, FromDevice>),
+    Both(DeviceOwned<Machine, Bidirectional>),
+}
+
+/// A shared buffer: what the device owns, and whether that is a copy of the driver's memory.
+struct Lent {
+    handle: Handle,
+    bounced: bool,
+}
+
+impl Lent {
+    fn paddr(&self) -> PhysAddr {
+        match &self.handle {
+            Handle::To(lent) => lent.dma_addr().get(),
+            Handle::From(lent) => lent.dma_addr().get(),
+            Handle::Both(lent) => lent.dma_addr().get(),
+        }
+    }
+}
+
+/// The hardware that `virtio-drivers` asks for.
+#[derive(Debug)]
+pub(crate) struct DmaHal;
+
+// SAFETY: ring memory is coherent, published by the library, page aligned, zeroed and nobody else's until it is given
+// back; registers are mapped by the board.
+unsafe impl Hal for DmaHal {
+    fn dma_alloc(pages: usize, _direction: BufferDirection) -> (PhysAddr, NonNull<u8>) {
+        let page = Limits::UNLIMITED
+            .alignment(PAGE_SIZE as u64)
+            .expect("a page is a power of two");
+        let ring = DEVICE
+            .narrowed(page)
+            .and_then(|device| device.allocate_coherent(pages * PAGE_SIZE))
+            .unwrap_or_else(|error| panic!("ring memory: {error}"))
+            .publish();
+        let (paddr, vaddr) = (ring.dma_addr().get(), ring.as_ptr());
+        RINGS.lock().push(ring).expect("two rings for each disk");
+        (paddr, vaddr)
+    }
+
+    unsafe fn dma_dealloc(paddr: PhysAddr, _vaddr: NonNull<u8>, _pages: usize) -> i32 {
+        let mut rings = RINGS.lock();
+        let Some(index) = rings.iter().position(|ring| ring.dma_addr().get() == paddr) else {
+            return -1;
+        };
+        let ring = rings.swap_remove(index);
+        // SAFETY: the driver gives a ring back only after it has reset the device's queue.
+        drop(unsafe { ring.unpublish() });
+        0
+    }
+
+    unsafe fn mmio_phys_to_virt(paddr: PhysAddr, size: usize) -> NonNull<u8> {
+        board::device_registers(paddr, size)
+    }
+
+    unsafe fn share(buffer: NonNull<[u8]>, direction: BufferDirection) -> PhysAddr {
+        // SAFETY: the driver's buffer stays valid, and untouched, until it is unshared.
+        let lent = unsafe {
+            match direction {
+                BufferDirection::DriverToDevice => lend(buffer, Handle::To),
+                BufferDirection::DeviceToDriver => lend(buffer, Handle::From),
+                BufferDirection::Both => lend(buffer, Handle::Both),
+            }
+        };
+        TRANSFERS.fetch_add(1, Ordering::Relaxed);
+        BYTES.fetch_add(buffer.len(), Ordering::Relaxed);
+        BOUNCES.fetch_add(usize::from(lent.bounced), Ordering::Relaxed);
+        let paddr = lent.paddr();
+        assert!(
+            LENT.lock().push(lent).is_ok(),
+            "more buffers shared than queues have descriptors"
+        );
+        paddr
+    }
+
+    unsafe fn unshare(paddr: PhysAddr, buffer: NonNull<[u8]>, _direction: BufferDirection) {
+        let lent = {
+            let mut all = LENT.lock();
+            let index = all.iter().position(|lent| lent.paddr() == paddr);
+            all.swap_remove(index.expect("only what was shared is unshared"))
+        };
+        match lent.handle {
+            // SAFETY: the driver unshares a buffer when the device has used it.
+            Handle::To(handle) => drop(unsafe { handle.sync_for_cpu() }),
+            Handle::From(handle) => {
+                // SAFETY: as above.
+                let received = unsafe { handle.sync_for_cpu() };
+                // SAFETY: the buffer is the one that was shared, and nobody else uses it now.
+                unsafe { copy_back(received.as_slice(), buffer, lent.bounced) };
+            }
+            Handle::Both(handle) => {
+                // SAFETY: as above.
+                let received = unsafe { handle.sync_for_cpu() };
+                // SAFETY: as above.
+                unsafe { copy_back(received.as_slice(), buffer, lent.bounced) };
+            }
+        }
+    }
+}
+
+/// Hands a buffer over where it is, or a copy of it if it shares cache lines with other memory or lies where devices
+/// cannot reach.
+///
+/// # Safety
+/// As [`Device::lend_in_place`].
+unsafe fn lend<D: Direction>(
+    buffer: NonNull<[u8]>,
+    handle: fn(DeviceOwned<Machine, D>) -> Handle,
+) -> Lent {
+    // SAFETY: passed on to the caller.
+    if let Ok(lent) = unsafe { DEVICE.lend_in_place(buffer) } {
+        return Lent {
+            handle: handle(lent),
+            bounced: false,
+        };
+    }
+    let mut copy: CpuOwned<Machine, D> = DEVICE
+        .allocate(buffer.len())
+        .unwrap_or_else(|error| panic!("bounce buffer: {error}"));
+    // The copy starts as the original, in every direction: what the device leaves unwritten must not change.
+    // SAFETY: the caller's buffer is valid, and nobody writes to it now.
+    copy.as_mut_slice()
+        .copy_from_slice(unsafe { buffer.as_ref() });
+    Lent {
+        handle: handle(copy.sync_for_device()),
+        bounced: true,
+    }
+}
+
+/// Copies what came back to the driver's buffer, if it came back elsewhere.
+///
+/// # Safety
+/// `buffer` is valid for writes and nobody else uses it now.
+unsafe fn copy_back(received: &[u8], mut buffer: NonNull<[u8]>, bounced: bool) {
+    if bounced {
+        // SAFETY: passed on to the caller.
+        unsafe { buffer.as_mut() }.copy_from_slice(received);
+    }
+}
