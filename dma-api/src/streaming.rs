@@ -196,10 +196,6 @@ impl<M: Machine, D: Direction> CpuOwned<M, D> {
     /// # Errors
     /// With the buffer, unchanged: [`Error::SplitPoint`] if a part would be empty or the parts would share a
     /// granule; [`Error::LedgerFull`].
-    #[expect(
-        clippy::result_large_err,
-        reason = "a refused buffer goes back to the caller, and there is no heap to put it on"
-    )]
     pub fn split_at(mut self, at: usize) -> Result<(Self, Self), Refused<Self>>
     where
         M: Clone,
@@ -420,10 +416,6 @@ impl<M: Machine, D: DeviceWrites> DeviceOwned<M, D> {
     ///
     /// # Safety
     /// As [`sync_for_cpu`](Self::sync_for_cpu).
-    #[expect(
-        clippy::result_large_err,
-        reason = "a refused buffer goes back to the caller, and there is no heap to put it on"
-    )]
     pub unsafe fn sync_for_cpu_short(
         self,
         written: usize,

@@ -1,3 +1,127 @@
-//! Skeleton.
+//! The workspace's commands, and the only place that knows targets, toolchains and emulators.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::std_instead_of_core,
+    clippy::alloc_instead_of_core,
+    reason = "a program for the host, where a panic stops a command that nothing else depends on"
+)]
 
-fn main() {}
+mod workspace;
+
+mod target;
+
+mod machine;
+
+mod process;
+
+mod packages;
+
+mod toolchain;
+
+mod host;
+
+mod setup;
+
+mod cross;
+
+mod source;
+
+mod layering;
+
+mod assembly;
+
+mod golden;
+
+mod guest;
+
+mod pattern;
+
+mod disk;
+
+mod qemu;
+
+mod table;
+
+mod demo;
+
+mod steps;
+
+mod suite;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::machine::Machine;
+use crate::target::Target;
+
+/// Builds, checks and runs the workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs every check there is; the last line is `N passed, N failed`.
+    Test,
+    /// Boots every machine with a disk, and compares what it read and wrote with what the host reads and expects.
+    Demo {
+        /// One machine, or `all`.
+        #[arg(long, default_value = "all", value_parser = parse_machines)]
+        machine: Machines,
+        /// The disk to read, never written; by default 20 MiB of this workspace's own build.
+        #[arg(long, value_name = "FILE")]
+        disk: Option<PathBuf>,
+    },
+    /// Builds the images only.
+    Image {
+        /// One machine, or `all`.
+        #[arg(long, default_value = "all", value_parser = parse_machines)]
+        machine: Machines,
+    },
+    /// Compares the machine code of the hand-over functions with what is checked in.
+    Golden {
+        /// Writes what the compiler emits now in place of what is checked in.
+        #[arg(long)]
+        bless: bool,
+        /// Only this target.
+        #[arg(long, value_parser = parse_target)]
+        target: Option<&'static Target>,
+    },
+}
+
+/// The machines an argument names; a type of its own, since to `clap` a list would be a repeated argument.
+#[derive(Clone, Debug)]
+struct Machines(Vec<&'static Machine>);
+
+fn parse_machines(name: &str) -> Result<Machines, String> {
+    machine::named(name)
+        .map(Machines)
+        .ok_or_else(|| format!("the machines are: all, {}", machine::names()))
+}
+
+fn parse_target(triple: &str) -> Result<&'static Target, String> {
+    target::named(triple).ok_or_else(|| format!("the targets are: {}", target::triples()))
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Test => suite::run(),
+        Command::Demo { machine, disk } => demo::run(&machine.0, disk.as_deref()),
+        Command::Image { machine } => demo::build_only(&machine.0),
+        Command::Golden { bless, target } => golden::run(bless, target),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

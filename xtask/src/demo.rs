@@ -1,0 +1,349 @@
+//! Machines that read a disk and write another, and what the host finds when it looks itself.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::disk::{self, Scratch, Source, WRITTEN};
+use crate::guest::{self, Counts};
+use crate::host;
+use crate::machine::{Disks, Machine};
+use crate::process::run_to_success;
+use crate::setup;
+use crate::table;
+use crate::toolchain::Toolchain;
+use crate::workspace::shown;
+use crate::{cross, qemu};
+
+/// The default disk: large enough that every path is taken often, and no whole number of sectors.
+const DEFAULT_LENGTH: u64 = (20 << 20) + 123;
+
+/// A run may take this long, and a second more for each so many bytes.
+const LIMIT: Duration = Duration::from_secs(60);
+const BYTES_PER_SECOND: u64 = 256 << 10;
+
+/// What one machine did, and whether it was right.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    hash_agrees: bool,
+    /// Nothing if there is no scratch disk.
+    scratch_agrees: Option<bool>,
+    counts: Counts,
+    time: Duration,
+    problems: Vec<String>,
+}
+
+/// The command: all of `machines` with one disk, and a table of what came of it.
+pub(crate) fn run(machines: &[&Machine], file: Option<&Path>) -> Result<bool> {
+    // A name that is mistyped is found out before anything is built.
+    let given = file.map(Source::open).transpose()?;
+
+    let missing = match setup::prepare(machines) {
+        Ok(toolchain) => return run_emulated(machines, given, &toolchain),
+        Err(missing) => missing,
+    };
+    println!("{missing}\n");
+
+    // What is there is worth running, though not all that was asked for.
+    let absent: Vec<_> = setup::absent_emulators(machines)
+        .iter()
+        .map(|machine| machine.name)
+        .collect();
+    let present: Vec<_> = machines
+        .iter()
+        .copied()
+        .filter(|machine| !absent.contains(&machine.name))
+        .collect();
+    if !present.is_empty()
+        && let Ok(toolchain) = setup::prepare(&present)
+    {
+        run_emulated(&present, given, &toolchain)?;
+        println!("not run, for want of an emulator: {}", absent.join(", "));
+        return Ok(false);
+    }
+    println!("no emulated machine can run; the simulated one runs in their place");
+    run_simulated(given)
+}
+
+/// The command that only builds.
+pub(crate) fn build_only(machines: &[&Machine]) -> Result<bool> {
+    let toolchain = setup::prepare(&[])?;
+    let mut all = true;
+    for machine in machines {
+        match build(&toolchain, machine) {
+            Ok(image) => println!("{}: {}", machine.name, shown(&image)),
+            Err(error) => {
+                all = false;
+                println!("{error:#}");
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Boots `machine` and has it read `source` and write a scratch disk; both are compared with what the host knows.
+pub(crate) fn demonstrate(machine: &Machine, image: &Path, source: &Source) -> Result<Outcome> {
+    let scratch = Scratch::new()?;
+    let words = [
+        "demo".to_owned(),
+        format!("disk-bytes={}", source.length),
+        format!("scratch-bytes={WRITTEN}"),
+    ];
+    let disks = Disks {
+        source: &source.path,
+        scratch: scratch.path(),
+    };
+
+    let started = Instant::now();
+    let output = qemu::run(machine, image, &words, disks, limit(source))?;
+    let mut outcome = judge(source, &output, started.elapsed(), WRITTEN as u64)?;
+
+    let checked = scratch.check();
+    outcome.scratch_agrees = Some(checked.is_ok());
+    outcome
+        .problems
+        .extend(checked.err().map(|error| format!("{error:#}")));
+    Ok(outcome)
+}
+
+impl Outcome {
+    /// What was counted if all was right, and what was wrong otherwise.
+    pub(crate) fn verdict(&self) -> Result<String> {
+        if !self.problems.is_empty() {
+            bail!("{}", self.problems.join("\n"));
+        }
+        let Counts {
+            transfers,
+            bytes,
+            bounces,
+            maintained,
+        } = self.counts;
+        Ok(format!(
+            "{transfers} transfers, {bytes} bytes, {bounces} bounces, {maintained} lines maintained"
+        ))
+    }
+}
+
+/// Compares what was printed with the source; `written` is what was to be transferred besides.
+fn judge(source: &Source, output: &str, time: Duration, written: u64) -> Result<Outcome> {
+    let hash = guest::hash(output)?;
+    let counts = guest::counts(output)?;
+    let mut problems = Vec::new();
+    if hash != source.hash {
+        problems.push(format!(
+            "the machine read {hash}, the file is {}",
+            source.hash
+        ));
+    }
+    let least = source.length + written;
+    if counts.transfers == 0 || counts.bytes < least {
+        problems.push(format!(
+            "{least} bytes were to be transferred, and these were: {counts:?}"
+        ));
+    }
+    Ok(Outcome {
+        hash_agrees: hash == source.hash,
+        scratch_agrees: None,
+        counts,
+        time,
+        problems,
+    })
+}
+
+fn run_emulated(
+    machines: &[&Machine],
+    given: Option<Source>,
+    toolchain: &Toolchain,
+) -> Result<bool> {
+    let mut images = Vec::new();
+    for &machine in machines {
+        images.push((machine, build(toolchain, machine)));
+    }
+    let source = source(given)?;
+
+    let mut results = Vec::new();
+    for (machine, image) in images {
+        println!("{}: running", machine.name);
+        let result = image.and_then(|image| demonstrate(machine, &image, &source));
+        results.push((machine.name, result));
+    }
+    conclude(&source, &results)
+}
+
+fn build(toolchain: &Toolchain, machine: &Machine) -> Result<PathBuf> {
+    println!("{}: building its image", machine.name);
+    cross::build_image(toolchain, machine).with_context(|| format!("{} has no image", machine.name))
+}
+
+/// Without an emulator there is still the simulated machine, which needs nothing but the host's compiler.
+fn run_simulated(given: Option<Source>) -> Result<bool> {
+    let source = source(given)?;
+    let mut command = host::cargo();
+    command
+        .args([
+            "run",
+            "--quiet",
+            "--release",
+            "--package",
+            "sim",
+            "--example",
+            "demo",
+            "--",
+        ])
+        .arg(&source.path);
+
+    let started = Instant::now();
+    let result = run_to_success(
+        &mut command,
+        "simulated-demo",
+        limit(&source) + host::BUILD_LIMIT,
+    )
+    .and_then(|output| judge(&source, &output, started.elapsed(), 0));
+    conclude(&source, &[("simulated", result)])
+}
+
+fn source(given: Option<Source>) -> Result<Source> {
+    if let Some(source) = given {
+        println!("disk: {}, {} bytes", shown(&source.path), source.length);
+        return Ok(source);
+    }
+    let (path, what) = disk::from_build("demo-disk.bin", DEFAULT_LENGTH)?;
+    println!("disk: {what}");
+    Source::open(&path)
+}
+
+fn limit(source: &Source) -> Duration {
+    LIMIT + Duration::from_secs(source.length / BYTES_PER_SECOND)
+}
+
+/// Prints what went wrong, the table and the verdict.
+fn conclude(source: &Source, results: &[(&str, Result<Outcome>)]) -> Result<bool> {
+    let mut agreeing = 0;
+    for (name, result) in results {
+        match result.as_ref().map(Outcome::verdict) {
+            Ok(Ok(_)) => agreeing += 1,
+            Ok(Err(error)) => println!("\n{name}: {error:#}"),
+            Err(error) => println!("\n{name}: {error:#}"),
+        }
+    }
+
+    let headings = [
+        "machine",
+        "bytes",
+        "SHA-256",
+        "scratch",
+        "transfers",
+        "bounces",
+        "maintained",
+        "seconds",
+    ];
+    let rows: Vec<_> = results
+        .iter()
+        .map(|(name, result)| row(name, source, result.as_ref().ok()))
+        .collect();
+    println!("\n{}", table::format(headings, &rows));
+
+    let unchanged = source.is_unchanged()?;
+    if !unchanged {
+        println!("{} changed while the machines ran", shown(&source.path));
+    }
+    let all = unchanged && agreeing == results.len();
+    let verdict = if all { "agree" } else { "DO NOT AGREE" };
+    println!(
+        "{agreeing} of {} machines read and wrote what the host expects: they {verdict}",
+        results.len()
+    );
+    Ok(all)
+}
+
+fn row(name: &str, source: &Source, outcome: Option<&Outcome>) -> [String; 8] {
+    let Some(Outcome {
+        hash_agrees,
+        scratch_agrees,
+        counts,
+        time,
+        ..
+    }) = outcome
+    else {
+        return [name, "-", "no", "no", "-", "-", "-", "-"].map(str::to_owned);
+    };
+    let scratch = match scratch_agrees {
+        Some(true) => "ok",
+        Some(false) => "WRONG",
+        None => "-",
+    };
+    [
+        name.to_owned(),
+        source.length.to_string(),
+        if *hash_agrees { "equal" } else { "DIFFERENT" }.to_owned(),
+        scratch.to_owned(),
+        counts.transfers.to_string(),
+        counts.bounces.to_string(),
+        counts.maintained.to_string(),
+        format!("{:.1}", time.as_secs_f64()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source() -> Source {
+        Source {
+            path: PathBuf::from("/disk"),
+            length: 1000,
+            hash: "0a".repeat(32),
+        }
+    }
+
+    fn printed(hash: &str, bytes: u64) -> String {
+        format!(
+            "SHA256 {hash}\nCOUNTS transfers=3 bytes={bytes} bounces=1 cleaned=2 invalidated=4\n"
+        )
+    }
+
+    #[test]
+    fn the_same_bytes_agree() {
+        let outcome = judge(
+            &source(),
+            &printed(&source().hash, 1024),
+            Duration::ZERO,
+            24,
+        )
+        .expect("it can be read");
+
+        assert!(outcome.hash_agrees);
+        let said = outcome.verdict().expect("all is right");
+        assert_eq!(
+            said,
+            "3 transfers, 1024 bytes, 1 bounces, 6 lines maintained"
+        );
+    }
+
+    #[test]
+    fn another_hash_or_too_few_bytes_do_not() {
+        let other = judge(
+            &source(),
+            &printed(&"0b".repeat(32), 1024),
+            Duration::ZERO,
+            0,
+        )
+        .expect("it can be read");
+        let few = judge(
+            &source(),
+            &printed(&source().hash, 1023),
+            Duration::ZERO,
+            24,
+        )
+        .expect("it can be read");
+
+        assert!(!other.hash_agrees && other.verdict().is_err());
+        assert!(few.hash_agrees && few.verdict().is_err());
+    }
+
+    #[test]
+    fn a_machine_that_did_not_finish_has_no_numbers() {
+        assert_eq!(row("m", &source(), None)[..4], ["m", "-", "no", "no"]);
+    }
+}

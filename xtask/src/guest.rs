@@ -1,0 +1,202 @@
+//! What an image said: the lines by which it reports its checks, its hash, its counters and its verdict.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// The exit code of a pass. Resets, power-offs and triple faults give 0 by themselves, so 0 can mean nothing.
+const PASS_CODE: i32 = 33;
+
+/// The closing line of a pass.
+const PASS_LINE: &str = "VERDICT Pass";
+
+/// What a demonstration counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) transfers: u64,
+    pub(crate) bytes: u64,
+    pub(crate) bounces: u64,
+    /// Cache lines cleaned, invalidated, or both.
+    pub(crate) maintained: u64,
+}
+
+/// Whether the image passed: one exit code and one line, and both of them.
+pub(crate) fn passed(code: Option<i32>, output: &str) -> Result<()> {
+    let verdicts: Vec<&str> = lines(output)
+        .filter(|line| line.starts_with("VERDICT"))
+        .collect();
+    ensure!(
+        verdicts == [PASS_LINE],
+        "the verdict was {verdicts:?}, not {PASS_LINE:?}"
+    );
+    ensure!(
+        code == Some(PASS_CODE),
+        "the exit code was {code:?}, not {PASS_CODE}"
+    );
+    Ok(())
+}
+
+/// How many checks a conformance run passed: at least one, none failed, and as many lines as the image counted.
+pub(crate) fn checks(output: &str) -> Result<usize> {
+    let mut passed = 0;
+    let mut failed = Vec::new();
+    for check in lines(output).filter_map(|line| line.strip_prefix("CHECK ")) {
+        match check.split_once(' ') {
+            Some((_, "ok")) => passed += 1,
+            _ => failed.push(check),
+        }
+    }
+    ensure!(
+        failed.is_empty(),
+        "{} checks failed: {}",
+        failed.len(),
+        failed.join("; ")
+    );
+    ensure!(passed > 0, "no check was run");
+
+    let summary = only(output, "CHECKS ")?;
+    ensure!(
+        summary == format!("{passed} passed, 0 failed"),
+        "{passed} lines say ok, the summary {summary:?}"
+    );
+    Ok(passed)
+}
+
+/// The SHA-256 that the image calculated, in lower-case hexadecimal.
+pub(crate) fn hash(output: &str) -> Result<&str> {
+    let hash = only(output, "SHA256 ")?;
+    let digits = hash
+        .bytes()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    ensure!(hash.len() == 64 && digits, "{hash:?} is no SHA-256");
+    Ok(hash)
+}
+
+/// The counters of a demonstration.
+pub(crate) fn counts(output: &str) -> Result<Counts> {
+    let line = only(output, "COUNTS ")?;
+    let mut values = HashMap::new();
+    for word in line.split_whitespace() {
+        let (key, value) = word
+            .split_once('=')
+            .with_context(|| format!("{word:?} is no key=value"))?;
+        let value: u64 = value
+            .parse()
+            .with_context(|| format!("{word:?} has no number"))?;
+        if values.insert(key, value).is_some() {
+            bail!("{key:?} is there twice");
+        }
+    }
+    let value = |key: &str| {
+        values
+            .get(key)
+            .copied()
+            .with_context(|| format!("no {key:?} in {line:?}"))
+    };
+    // A machine may count the lines that were cleaned and invalidated in one operation apart, or have none.
+    let both = values
+        .get("cleaned_invalidated")
+        .copied()
+        .unwrap_or_default();
+    Ok(Counts {
+        transfers: value("transfers")?,
+        bytes: value("bytes")?,
+        bounces: value("bounces")?,
+        maintained: value("cleaned")? + value("invalidated")? + both,
+    })
+}
+
+/// The last lines of a log, for a failure's report.
+pub(crate) fn tail(output: &str, count: usize) -> String {
+    let all: Vec<&str> = lines(output).collect();
+    all[all.len().saturating_sub(count)..].join("\n")
+}
+
+/// What follows `prefix` on the one line that begins with it.
+fn only<'a>(output: &'a str, prefix: &str) -> Result<&'a str> {
+    let mut found = lines(output).filter_map(|line| line.strip_prefix(prefix));
+    let first = found
+        .next()
+        .with_context(|| format!("no line begins with {prefix:?}"))?;
+    ensure!(
+        found.next().is_none(),
+        "more than one line begins with {prefix:?}"
+    );
+    Ok(first.trim())
+}
+
+/// The lines, without the carriage returns that serial ports send.
+fn lines(output: &str) -> impl Iterator<Item = &str> {
+    output.lines().map(str::trim_end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_is_one_line_and_one_exit_code() {
+        assert!(passed(Some(33), "x\r\nVERDICT Pass\r\n").is_ok());
+        assert!(passed(Some(0), "VERDICT Pass\n").is_err());
+        assert!(passed(None, "VERDICT Pass\n").is_err());
+        assert!(passed(Some(33), "VERDICT Fail\n").is_err());
+        assert!(passed(Some(33), "VERDICT Fail\nVERDICT Pass\n").is_err());
+        assert!(passed(Some(33), "the VERDICT Pass\n").is_err());
+        assert!(passed(Some(33), "").is_err());
+    }
+
+    #[test]
+    fn checks_are_counted_and_none_may_fail() {
+        assert_eq!(
+            checks("CHECK a ok\r\nCHECK b ok\nCHECKS 2 passed, 0 failed\n").expect("both passed"),
+            2
+        );
+        assert!(checks("CHECK a ok\nCHECK b FAILED late\nCHECKS 1 passed, 1 failed\n").is_err());
+        assert!(checks("CHECK a ok\nCHECKS 2 passed, 0 failed\n").is_err());
+        assert!(checks("CHECK a ok\n").is_err());
+        assert!(checks("CHECK a\nCHECKS 1 passed, 0 failed\n").is_err());
+        assert!(checks("CHECKS 0 passed, 0 failed\n").is_err());
+    }
+
+    #[test]
+    fn counters_are_found_by_their_key() {
+        let text = "COUNTS transfers=4 bytes=2048 bounces=1 cleaned=8 invalidated=16 cleaned_invalidated=2 extra=1\n";
+
+        let found = counts(text).expect("every key is there");
+
+        assert_eq!(
+            found,
+            Counts {
+                transfers: 4,
+                bytes: 2048,
+                bounces: 1,
+                maintained: 26
+            }
+        );
+        assert!(counts("COUNTS transfers=4 bytes=1 bounces=0 cleaned=0\n").is_err());
+        assert!(counts("COUNTS transfers=x bytes=1 bounces=0 cleaned=0 invalidated=0\n").is_err());
+        assert!(
+            counts("COUNTS transfers=1 transfers=1 bytes=1 bounces=0 cleaned=0 invalidated=0\n")
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_hash_is_64_digits_said_once() {
+        let digits = "0a".repeat(32);
+
+        assert_eq!(
+            hash(&format!("SHA256 {digits}\r\n")).expect("it is one"),
+            digits
+        );
+        assert!(hash(&format!("SHA256 {digits}\nSHA256 {digits}\n")).is_err());
+        assert!(hash("SHA256 0a\n").is_err());
+        assert!(hash("").is_err());
+    }
+
+    #[test]
+    fn a_tail_is_the_end() {
+        assert_eq!(tail("a\r\nb\nc\n", 2), "b\nc");
+        assert_eq!(tail("a\n", 5), "a");
+    }
+}

@@ -1,0 +1,87 @@
+//! The checks of the host's own builds.
+
+use std::env;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::process::run_to_success;
+
+/// One build of the workspace and all it depends on.
+pub(crate) const BUILD_LIMIT: Duration = Duration::from_secs(1800);
+
+/// The cargo that runs this program.
+pub(crate) fn cargo() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// The whole workspace has the one format.
+pub(crate) fn format() -> Result<()> {
+    run("fmt", &["fmt", "--all", "--check"]).map(drop)
+}
+
+/// Every target of every package is free of warnings.
+pub(crate) fn lint() -> Result<()> {
+    run(
+        "clippy",
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    )
+    .map(drop)
+}
+
+/// All tests, the documentation's examples among them; returns how many ran.
+pub(crate) fn test() -> Result<usize> {
+    let output = run("test", &["test", "--workspace", "--no-fail-fast"])?;
+    let count = tests_passed(&output);
+    ensure!(count > 0, "no test ran");
+    Ok(count)
+}
+
+/// The documentation has no dead link.
+pub(crate) fn document() -> Result<()> {
+    let mut command = cargo();
+    command
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .args(["doc", "--workspace", "--no-deps"]);
+    run_to_success(&mut command, "host-doc", BUILD_LIMIT).map(drop)
+}
+
+fn run(name: &str, arguments: &[&str]) -> Result<String> {
+    run_to_success(
+        cargo().args(arguments),
+        &format!("host-{name}"),
+        BUILD_LIMIT,
+    )
+}
+
+/// The sum over all test programs of `test result: ok. 12 passed; …`.
+fn tests_passed(output: &str) -> usize {
+    let results = output
+        .lines()
+        .filter_map(|line| line.strip_prefix("test result: ok. "));
+    results
+        .filter_map(|result| result.split_once(" passed;")?.0.parse::<usize>().ok())
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_are_counted_over_all_programs() {
+        let output = "running 2 tests\ntest result: ok. 2 passed; 0 failed; 0 ignored\n\n\
+                      test result: ok. 40 passed; 0 failed; 1 ignored\ntest result: FAILED. 7 passed; 1 failed\n";
+
+        assert_eq!(tests_passed(output), 42);
+        assert_eq!(tests_passed("test result: ok. 0 passed; 0 failed\n"), 0);
+    }
+}

@@ -1,0 +1,244 @@
+//! The emulated machines, and the command line that starts each of them.
+
+use std::path::Path;
+
+/// One emulated machine.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    /// The name users know it by.
+    pub(crate) name: &'static str,
+    /// The target its image is built for.
+    pub(crate) triple: &'static str,
+    /// The emulator's program.
+    pub(crate) emulator: &'static str,
+    /// The Debian package that has it.
+    pub(crate) package: &'static str,
+    /// Arguments that do not depend on the run: the board, and the device by which the image sets the exit code.
+    board: &'static [&'static str],
+    /// The block device's model and its properties.
+    disk: &'static str,
+    words: Words,
+}
+
+/// The way by which words reach the image.
+#[derive(Clone, Copy, Debug)]
+enum Words {
+    /// As the kernel's command line.
+    Append,
+    /// As the arguments of a semihosting program.
+    Semihosting,
+}
+
+/// The disks of a run: what the image only reads, and what it may write.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Disks<'a> {
+    pub(crate) source: &'a Path,
+    pub(crate) scratch: &'a Path,
+}
+
+/// What every machine has: a serial port on standard output, and nothing else that could print or ask there.
+const COMMON: [&str; 8] = [
+    "-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none",
+];
+
+/// Every machine.
+pub(crate) const MACHINES: [Machine; 4] = [
+    Machine {
+        name: "aarch64-virt",
+        triple: "aarch64-unknown-none",
+        emulator: "qemu-system-aarch64",
+        package: "qemu-system-arm",
+        // Legacy virtio is what this board gives unless told otherwise.
+        board: &[
+            "-M",
+            "virt",
+            "-cpu",
+            "cortex-a72",
+            "-m",
+            "256M",
+            "-global",
+            "virtio-mmio.force-legacy=false",
+        ],
+        disk: "virtio-blk-device",
+        words: Words::Semihosting,
+    },
+    Machine {
+        name: "riscv64-virt",
+        triple: "riscv64gc-unknown-none-elf",
+        emulator: "qemu-system-riscv64",
+        package: "qemu-system-misc",
+        board: &[
+            "-M",
+            "virt",
+            "-bios",
+            "none",
+            "-m",
+            "256M",
+            "-global",
+            "virtio-mmio.force-legacy=false",
+        ],
+        disk: "virtio-blk-device",
+        words: Words::Append,
+    },
+    Machine {
+        name: "mips-malta",
+        triple: "mipsel-unknown-none",
+        emulator: "qemu-system-mipsel",
+        package: "qemu-system-mips",
+        board: &[
+            "-M",
+            "malta",
+            "-m",
+            "128M",
+            "-vga",
+            "none",
+            "-semihosting",
+            "-no-reboot",
+        ],
+        // A legacy device fixes its queue's size; 16 is what the driver uses.
+        disk: "virtio-blk-pci,queue-size=16",
+        words: Words::Append,
+    },
+    Machine {
+        name: "x86-q35",
+        triple: "x86_64-unknown-none",
+        emulator: "qemu-system-x86_64",
+        package: "qemu-system-x86",
+        board: &[
+            "-M",
+            "q35",
+            "-cpu",
+            "max",
+            "-m",
+            "128M",
+            "-vga",
+            "none",
+            "-no-reboot",
+            "-device",
+            "isa-debug-exit,iobase=0xf4,iosize=4",
+        ],
+        disk: "virtio-blk-pci",
+        words: Words::Append,
+    },
+];
+
+impl Machine {
+    /// The emulator's arguments for one run.
+    pub(crate) fn arguments(
+        &self,
+        image: &Path,
+        words: &[String],
+        disks: Disks<'_>,
+    ) -> Vec<String> {
+        let mut arguments: Vec<String> = COMMON
+            .iter()
+            .chain(self.board)
+            .map(|&word| word.to_owned())
+            .collect();
+        arguments.extend(["-kernel".to_owned(), image.display().to_string()]);
+        match self.words {
+            Words::Append => arguments.extend(["-append".to_owned(), words.join(" ")]),
+            Words::Semihosting => {
+                let words: String = words
+                    .iter()
+                    .map(|word| format!(",arg={}", literal(word)))
+                    .collect();
+                arguments.extend([
+                    "-semihosting-config".to_owned(),
+                    format!("enable=on,target=native,arg=image{words}"),
+                ]);
+            }
+        }
+        for (name, path, access) in [
+            ("source", disks.source, ",readonly=on"),
+            ("scratch", disks.scratch, ""),
+        ] {
+            let file = literal(&path.display().to_string());
+            arguments.extend([
+                "-drive".to_owned(),
+                format!("if=none,format=raw,id={name},file={file}{access}"),
+                "-device".to_owned(),
+                format!("{},drive={name},serial={name}", self.disk),
+            ]);
+        }
+        arguments
+    }
+}
+
+/// A value in a list of options, where a comma would end it.
+fn literal(value: &str) -> String {
+    value.replace(',', ",,")
+}
+
+/// The machine of that name, or all of them.
+pub(crate) fn named(name: &str) -> Option<Vec<&'static Machine>> {
+    let chosen: Vec<&Machine> = MACHINES
+        .iter()
+        .filter(|machine| name == "all" || machine.name == name)
+        .collect();
+    (!chosen.is_empty()).then_some(chosen)
+}
+
+/// All names, for a message.
+pub(crate) fn names() -> String {
+    MACHINES.map(|machine| machine.name).join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disks() -> Disks<'static> {
+        Disks {
+            source: Path::new("/a,b"),
+            scratch: Path::new("/s"),
+        }
+    }
+
+    #[test]
+    fn a_comma_in_a_path_does_not_end_it() {
+        let arguments = MACHINES[1].arguments(Path::new("/i"), &[], disks());
+
+        assert!(
+            arguments.contains(&"if=none,format=raw,id=source,file=/a,,b,readonly=on".to_owned())
+        );
+        assert!(arguments.contains(&"if=none,format=raw,id=scratch,file=/s".to_owned()));
+    }
+
+    #[test]
+    fn words_reach_each_machine_in_its_own_way() {
+        let words = ["demo".to_owned(), "disk-bytes=5".to_owned()];
+
+        let semihosted = MACHINES[0].arguments(Path::new("/i"), &words, disks());
+        let appended = MACHINES[2].arguments(Path::new("/i"), &words, disks());
+
+        assert!(
+            semihosted.contains(
+                &"enable=on,target=native,arg=image,arg=demo,arg=disk-bytes=5".to_owned()
+            )
+        );
+        assert!(
+            appended
+                .windows(2)
+                .any(|pair| pair == ["-append", "demo disk-bytes=5"])
+        );
+    }
+
+    #[test]
+    fn a_machine_is_found_by_its_name_and_all_by_all() {
+        assert_eq!(named("all").map(|all| all.len()), Some(MACHINES.len()));
+        assert_eq!(
+            named("x86-q35").map(|one| one[0].triple),
+            Some("x86_64-unknown-none")
+        );
+        assert!(named("x86").is_none());
+    }
+
+    #[test]
+    fn every_machine_has_a_bare_target() {
+        for machine in &MACHINES {
+            let target = crate::target::named(machine.triple).expect("its triple is a target");
+            assert_eq!(target.host, crate::target::Host::Bare);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Everything the other commands need is found, or installed, or named.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::fmt;
+use std::process::Command;
+
+use crate::host;
+use crate::machine::Machine;
+use crate::packages::{self, Packages};
+use crate::process::answer;
+use crate::toolchain::{self, Search, Toolchain};
+
+/// Something is missing and cannot be installed here.
+#[derive(Debug)]
+pub(crate) struct Missing {
+    what: BTreeSet<&'static str>,
+    packages: BTreeSet<String>,
+    /// What was tried, and how it ended.
+    attempt: Option<String>,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(attempt) = &self.attempt {
+            writeln!(text, "{}", attempt.trim_end())?;
+        }
+        let what: Vec<&str> = self.what.iter().copied().collect();
+        writeln!(text, "missing: {}", what.join(", "))?;
+        writeln!(
+            text,
+            "on Debian, as root: apt-get update && {}",
+            packages::instruction(&self.packages)
+        )?;
+        write!(text, "elsewhere: ")?;
+        if self.what.contains(COMPILER) {
+            write!(text, "{}; ", toolchain::RUSTUP_INSTRUCTION)?;
+        }
+        write!(
+            text,
+            "QEMU's system emulators for aarch64, riscv64, mipsel and x86_64 on the PATH"
+        )
+    }
+}
+
+impl Error for Missing {}
+
+const COMPILER: &str = "a Rust compiler with the standard library's source, clippy and lld";
+
+/// The host's own formatter and linter.
+///
+/// # Errors
+///
+/// [`Missing`] as in [`prepare`].
+pub(crate) fn prepare_host() -> Result<(), Missing> {
+    let mut missing = Missing {
+        what: BTreeSet::new(),
+        packages: BTreeSet::new(),
+        attempt: None,
+    };
+    let has = |tool: &str| answer(host::cargo().args([tool, "--version"])).is_some();
+    for (tool, component, package) in [
+        ("fmt", "rustfmt", "rustfmt-web"),
+        ("clippy", "clippy", "rust-web-clippy"),
+    ] {
+        if has(tool) {
+            continue;
+        }
+        println!("[adding {component}]");
+        if answer(Command::new("rustup").args(["component", "add", component])).is_none() {
+            missing.attempt = install(&mut Packages::default(), [package].into_iter());
+        }
+        if !has(tool) {
+            missing.what.insert(component);
+            missing.packages.insert(package.to_owned());
+        }
+    }
+    if missing.what.is_empty() {
+        Ok(())
+    } else {
+        Err(missing)
+    }
+}
+
+/// A compiler for other targets, and the emulator of each of `machines`.
+///
+/// # Errors
+///
+/// [`Missing`] if something is not there and cannot be installed; it says what the user can do.
+pub(crate) fn prepare(machines: &[&Machine]) -> Result<Toolchain, Missing> {
+    let mut manager = Packages::default();
+    let mut missing = Missing {
+        what: BTreeSet::new(),
+        packages: BTreeSet::new(),
+        attempt: None,
+    };
+
+    let absent = absent_emulators(machines);
+    if let Some(attempt) = install(&mut manager, absent.iter().map(|machine| machine.package)) {
+        missing.attempt = Some(attempt);
+    }
+    for machine in absent_emulators(machines) {
+        missing.what.insert(machine.emulator);
+        missing.packages.insert(machine.package.to_owned());
+    }
+
+    match compiler(&mut manager) {
+        Ok(toolchain) if missing.what.is_empty() => Ok(toolchain),
+        Ok(_) => Err(missing),
+        Err((names, attempt)) => {
+            missing.what.insert(COMPILER);
+            missing.packages.extend(names);
+            missing.attempt = missing.attempt.or(attempt);
+            Err(missing)
+        }
+    }
+}
+
+/// Those of `machines` of which there is no emulator.
+pub(crate) fn absent_emulators<'a>(machines: &[&'a Machine]) -> Vec<&'a Machine> {
+    let absent =
+        |machine: &&Machine| answer(Command::new(machine.emulator).arg("--version")).is_none();
+    machines.iter().copied().filter(absent).collect()
+}
+
+/// Debian's compiler if it is there or can be had, so that the golden assembly is the same everywhere; else rustup's.
+fn compiler(manager: &mut Packages) -> Result<Toolchain, (BTreeSet<String>, Option<String>)> {
+    let mut wanted: BTreeSet<String> = toolchain::DEBIAN
+        .iter()
+        .map(|&name| name.to_owned())
+        .collect();
+    let mut attempt = None;
+
+    // The linker's version follows from the compiler's: first the one, then the other.
+    for _ in 0..3 {
+        wanted = match Toolchain::debian() {
+            Search::Complete(toolchain) => return Ok(toolchain),
+            Search::NoLinker(linker) => BTreeSet::from([linker]),
+            Search::Nothing => wanted,
+        };
+        attempt = install(manager, wanted.iter().map(String::as_str));
+        if attempt.is_some() || !Packages::can_install() {
+            break;
+        }
+    }
+
+    if let Some(toolchain) = Toolchain::rustup() {
+        return Ok(toolchain);
+    }
+    if answer(Command::new("rustup").arg("--version")).is_some() {
+        println!("[adding the standard library's source to rustup's toolchain]");
+        let add = ["component", "add", "rust-src", "clippy"];
+        if answer(Command::new("rustup").args(add)).is_some()
+            && let Some(toolchain) = Toolchain::rustup()
+        {
+            return Ok(toolchain);
+        }
+    }
+
+    if wanted.len() > 1 {
+        wanted.insert("lld".to_owned());
+    }
+    Err((wanted, attempt))
+}
+
+/// Installs what is named if this user can, and says what went wrong if it was tried in vain.
+fn install<'a>(manager: &mut Packages, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let names: BTreeSet<String> = names.map(str::to_owned).collect();
+    if names.is_empty() || !Packages::can_install() {
+        return None;
+    }
+    manager
+        .install(&names)
+        .err()
+        .map(|error| format!("{error:#}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_said_with_the_way_to_get_it() {
+        let missing = Missing {
+            what: BTreeSet::from(["qemu-system-mipsel"]),
+            packages: BTreeSet::from(["qemu-system-mips".to_owned()]),
+            attempt: Some("no network\n".to_owned()),
+        };
+
+        let text = missing.to_string();
+
+        assert!(
+            text.starts_with("no network\nmissing: qemu-system-mipsel\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("apt-get install --no-install-recommends qemu-system-mips\n"),
+            "{text}"
+        );
+        assert!(!text.contains("rustup"), "{text}");
+    }
+}
