@@ -153,13 +153,19 @@ impl LineRange<'_> {
     ///
     /// The pointers derive from the buffer's own; those of the first and last line may point outside the buffer.
     pub fn pointers(&self, line: usize) -> impl Iterator<Item = *mut u8> + use<> {
-        let lines = lines(self.start.addr().get(), self.len, line);
-        let offset = self.start.addr().get() & line.wrapping_sub(1);
-        let mut next = self.start.as_ptr().wrapping_sub(offset);
-        (0..lines).map(move |_| {
-            let pointer = next;
+        let (start, within) = (self.start.as_ptr(), line.wrapping_sub(1));
+        let end = start.wrapping_add(self.len.wrapping_sub(1));
+        let mut next = start.wrapping_sub(start.addr() & within);
+        let last = end.wrapping_sub(end.addr() & within);
+        let mut done = false;
+        core::iter::from_fn(move || {
+            if done {
+                return None;
+            }
+            let this = next;
+            done = this.addr() == last.addr();
             next = next.wrapping_add(line);
-            pointer
+            Some(this)
         })
     }
 
@@ -182,13 +188,6 @@ impl LineRange<'_> {
             Some(PhysAddr::new(this))
         })
     }
-}
-
-/// How many lines of `line` bytes hold a byte of the `len` (at least 1) from `start` on.
-const fn lines(start: usize, len: usize, line: usize) -> usize {
-    let mask = !line.wrapping_sub(1);
-    let (first, last) = (start & mask, start.wrapping_add(len).wrapping_sub(1) & mask);
-    (last.wrapping_sub(first) >> line.trailing_zeros()).wrapping_add(1)
 }
 
 #[cfg(test)]
@@ -237,9 +236,19 @@ mod tests {
 
     #[test]
     fn lines_at_the_end_of_the_address_space_do_not_wrap() {
-        assert_eq!(lines(usize::MAX - 63, 64, 64), 1);
-        assert_eq!(lines(usize::MAX, 1, 64), 1);
-        assert_eq!(lines(usize::MAX - 64, 65, 64), 2);
+        let by_pointer = |start: usize, len| {
+            let start = NonNull::new(core::ptr::without_provenance_mut::<u8>(start)).unwrap();
+            let bytes = NonNull::slice_from_raw_parts(start, len);
+            // SAFETY: no byte is touched.
+            let range = unsafe { LineRange::new(bytes, PhysAddr::new(0)) }.unwrap();
+            range
+                .pointers(64)
+                .map(|line| usize::MAX - line.addr())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(by_pointer(usize::MAX - 63, 64), [63]);
+        assert_eq!(by_pointer(usize::MAX, 1), [63]);
+        assert_eq!(by_pointer(usize::MAX - 64, 65), [127, 63]);
 
         let mut byte = [0_u8; 2];
         let memory = NonNull::from(&mut byte[..]);

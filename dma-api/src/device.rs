@@ -54,17 +54,16 @@ impl<M: Machine + Clone> Device<M> {
         if M::EVERYTHING_SNOOPS && snooping == Snooping::DoesNotSnoop {
             return Err(Error::EverythingSnoops);
         }
-        let device = Self {
-            id: machine.ledger().enrol()?,
+        if windows(&machine, &limits).next().is_none() {
+            return Err(unreachable(&limits));
+        }
+        let id = machine.ledger().enrol()?;
+        Ok(Self {
             machine,
+            id,
             limits,
             snooping,
-        };
-        device
-            .windows()
-            .next()
-            .ok_or_else(|| device.unreachable())?;
-        Ok(device)
+        })
     }
 
     /// The same device with stricter limits for some of its buffers, such as a ring that must be aligned to a page.
@@ -72,15 +71,14 @@ impl<M: Machine + Clone> Device<M> {
     /// # Errors
     /// [`Error::EmptyLimits`], [`Error::Unreachable`].
     pub fn narrowed(&self, limits: Limits) -> Result<Self, Error> {
-        let device = Self {
-            limits: self.limits.meet(limits)?,
+        let limits = self.limits.meet(limits)?;
+        if windows(&self.machine, &limits).next().is_none() {
+            return Err(unreachable(&limits));
+        }
+        Ok(Self {
+            limits,
             ..self.clone()
-        };
-        device
-            .windows()
-            .next()
-            .ok_or_else(|| device.unreachable())?;
-        Ok(device)
+        })
     }
 
     /// The machine it belongs to.
@@ -170,8 +168,8 @@ impl<M: Machine + Clone> Device<M> {
         }
         let rounded = self.granule().round_up(wanted)?;
 
-        let mut refusal = self.unreachable();
-        for (window, reachable) in self.windows() {
+        let mut refusal = unreachable(&self.limits);
+        for (window, reachable) in windows(&self.machine, &self.limits) {
             let request = Request {
                 len: rounded,
                 lowest: reachable.start(),
@@ -219,21 +217,20 @@ impl<M: Machine + Clone> Device<M> {
         }
         self.reach(PhysRange::new(block.phys().start(), len)?)
     }
+}
 
-    /// The bus windows the device reaches, each with the physical addresses it reaches of it.
-    fn windows(&self) -> impl Iterator<Item = (Window, PhysRange)> {
-        let windows = self.machine.bus();
-        let limits = self.limits;
-        windows
-            .windows()
-            .iter()
-            .filter_map(move |window| reachable(window, &limits))
-    }
+/// The bus windows that have an address within the limits, each with the physical addresses of that part.
+fn windows<M: Machine>(machine: &M, limits: &Limits) -> impl Iterator<Item = (Window, PhysRange)> {
+    machine
+        .bus()
+        .windows()
+        .iter()
+        .filter_map(|window| reachable(window, limits))
+}
 
-    fn unreachable(&self) -> Error {
-        let (lowest, highest) = (self.limits.lowest().get(), self.limits.highest().get());
-        Error::Unreachable { lowest, highest }
-    }
+fn unreachable(limits: &Limits) -> Error {
+    let (lowest, highest) = (limits.lowest().get(), limits.highest().get());
+    Error::Unreachable { lowest, highest }
 }
 
 /// The part of a window that lies within the limits.

@@ -54,7 +54,7 @@ pub use error::{Error, Refused};
 pub use ledger::{Ledger, LedgerCounts, Slot};
 pub use limits::{Alignment, DmaMask, Limits, Request};
 pub use machine::Machine;
-pub use map::{BusMap, DirectMap, Region, Window};
+pub use map::{BusMap, DirectMap, Region, Window, pointer_at_offset};
 pub use memory::{Block, DmaAllocator};
 pub use pool::Pool;
 pub use source::{CoherentSource, NoCoherentMemory, UncachedAlias, UncachedMemory};

@@ -183,8 +183,49 @@ impl Region {
         }
     }
 
+    /// The bytes of `phys` where the CPU sees each at its physical address plus `offset` (wrapping, in bytes): a
+    /// kernel's linear map, a fixed segment, or with 0 an identity map.
+    ///
+    /// # Errors
+    /// [`Error::NotInDirectMap`], as [`pointer_at_offset`] decides.
+    ///
+    /// # Safety
+    /// As [`new`](Self::new) for the memory at that address; and its pointers' provenance was exposed if it was ever a
+    /// Rust object.
+    pub const unsafe fn at_offset(phys: PhysRange, offset: usize) -> Result<Self, Error> {
+        match pointer_at_offset(phys, offset) {
+            Ok(cpu) => Ok(Self { cpu, phys }),
+            Err(error) => Err(error),
+        }
+    }
+
     fn cpu_start(&self) -> u64 {
         self.cpu.addr().get() as u64
+    }
+}
+
+/// The CPU pointer to the first byte of `phys` where each byte is seen at its physical address plus `offset` (wrapping,
+/// in bytes).
+///
+/// It is made from a number, so its provenance is what was exposed at that address.
+///
+/// # Errors
+/// [`Error::NotInDirectMap`] with the physical addresses if a byte would lie at the null pointer, behind the CPU's
+/// last address, or beyond what a pointer can hold.
+pub const fn pointer_at_offset(phys: PhysRange, offset: usize) -> Result<NonNull<u8>, Error> {
+    let (first, last) = (phys.start().get(), phys.last().get());
+    let missing = Error::NotInDirectMap { first, last };
+    if last > usize::MAX as u64 {
+        return Err(missing);
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "both were just compared")]
+    let (start, end) = (
+        (first as usize).wrapping_add(offset),
+        (last as usize).wrapping_add(offset),
+    );
+    match NonNull::new(core::ptr::with_exposed_provenance_mut(start)) {
+        Some(pointer) if start <= end => Ok(pointer),
+        _ => Err(missing),
     }
 }
 
@@ -358,6 +399,32 @@ mod tests {
             last: 0x8000_0000,
         };
         assert_eq!(bus.to_dma(phys(0x7fff_ffff, 2)), Err(start));
+    }
+
+    #[test]
+    fn memory_at_an_offset_is_neither_at_the_null_pointer_nor_behind_the_last_address() {
+        let at = |range, offset| pointer_at_offset(range, offset).map(|p| p.addr().get());
+        let missing = |range: PhysRange| {
+            Err(Error::NotInDirectMap {
+                first: range.start().get(),
+                last: range.last().get(),
+            })
+        };
+        let memory = phys(0x8000_0000, 0x1000);
+        assert_eq!(at(memory, 0), Ok(0x8000_0000));
+        assert_eq!(at(memory, 0x1000), Ok(0x8000_1000));
+        assert_eq!(at(memory, 0x1000_usize.wrapping_neg()), Ok(0x7fff_f000));
+
+        let zero = phys(0, 0x1000);
+        assert_eq!(at(zero, 0), missing(zero));
+        assert_eq!(at(zero, 0x1000), Ok(0x1000));
+        let top = phys(usize::MAX as u64 - 0xfff, 0x1000);
+        assert_eq!(at(top, 0), Ok(usize::MAX - 0xfff));
+        assert_eq!(at(top, 1), missing(top));
+        if usize::BITS == 32 {
+            let beyond = phys(0xffff_f000, 0x1001);
+            assert_eq!(at(beyond, 0), missing(beyond));
+        }
     }
 
     #[test]

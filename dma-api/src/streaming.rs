@@ -77,6 +77,15 @@ enum Owner {
 }
 
 impl<M: Machine> Mapping<M> {
+    /// What hand-over and hand-back have to do; a constant where everything snoops.
+    const fn upkeep(&self) -> Upkeep {
+        if M::EVERYTHING_SNOOPS {
+            Upkeep::OrderOnly
+        } else {
+            self.upkeep
+        }
+    }
+
     const fn lines(&self) -> LineRange<'_> {
         // SAFETY: the invariants of `memory` and `phys`.
         unsafe { LineRange::new_unchecked(self.memory, self.phys) }
@@ -252,7 +261,7 @@ impl<M: Machine, D: Direction> CpuOwned<M, D> {
         unsafe {
             handover::for_device(
                 mapping.machine.sync(),
-                mapping.upkeep,
+                mapping.upkeep(),
                 D::DATA,
                 mapping.lines(),
             );
@@ -388,7 +397,7 @@ impl<M: Machine, D: Direction> DeviceOwned<M, D> {
         unsafe {
             handover::for_cpu(
                 mapping.machine.sync(),
-                mapping.upkeep,
+                mapping.upkeep(),
                 D::DATA,
                 mapping.lines(),
             );

@@ -1,14 +1,13 @@
 //! Every bad input has an error of its own, with the numbers that refused it, and changes nothing.
 #![expect(
     unsafe_code,
-    reason = "boards promise that their parts fit, and a test states that its device is done"
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    reason = "boards promise that their parts fit; a test states that its device is done, and panics"
 )]
 
-use core::{cell::RefCell, mem, num::NonZeroUsize, ptr::NonNull};
-use std::{
-    alloc::{Layout, alloc_zeroed, dealloc},
-    fmt,
-};
+use core::{alloc::Layout, cell::RefCell, fmt, mem, num::NonZeroUsize, ptr::NonNull};
+use std::alloc::{alloc_zeroed, dealloc};
 
 use dma_api::{
     Alignment, Bidirectional, Block, BusMap, CpuOwned, Device, DirectMap, Direction, DmaAddr,
@@ -134,7 +133,7 @@ impl<A> Board<A> {
 }
 
 /// A board whose pool has all of its memory.
-fn board(len: usize, windows: &[(u64, u64, u64)]) -> Board<Pool<4>> {
+fn board(len: usize, windows: &[(u64, u64, u64)]) -> Board<Pool<8>> {
     Board::new(len, windows, |ram| {
         let pool = Pool::new();
         let unit = Alignment::new(64).unwrap();
@@ -560,20 +559,24 @@ fn a_split_without_a_ledger_slot_gives_the_buffer_back() {
     let machine = machine();
     let device = Device::new(&machine, Limits::UNLIMITED, NO_SNOOP).unwrap();
     let split = || {
-        let mut buffer = device.allocate::<FromDevice>(128).unwrap();
+        let mut buffer = device.allocate::<FromDevice>(256).unwrap();
         buffer.as_mut_slice().fill(9);
-        buffer.split_at(64)
+        buffer.split_at(128)
     };
     let mut parts: Vec<_> = (0..8).map(|_| split().unwrap()).collect();
 
     let Refused { error, value } = split().unwrap_err();
 
     assert_eq!(error, Error::LedgerFull { slots: 8 });
-    assert_eq!(value.as_slice(), [9; 128]);
+    assert_eq!(value.as_slice(), [9; 256]);
     assert_eq!(machine.ledger().counts().shared, 8);
 
-    // A further split of what is split already needs no slot; a free slot is enough for the one refused.
-    drop(parts.pop());
+    // What is in parts already needs no slot for one more; what is not needs one that is free.
+    let (first, second) = parts.pop().unwrap();
+    let quarters = first.split_at(64).unwrap();
+    let Refused { error, value } = value.split_at(64).unwrap_err();
+    assert_eq!(error, Error::LedgerFull { slots: 8 });
+    drop((quarters, second));
     let halves = value.split_at(64).unwrap();
     drop((halves, parts));
     assert_eq!(
@@ -905,7 +908,9 @@ fn what_the_first_window_has_no_place_for_comes_through_the_second() {
     assert_eq!(lend(&device, 100).map(drop), Err(exhausted));
 
     // SAFETY: no device runs.
-    drop(unsafe { (first.sync_for_cpu(), second.sync_for_cpu()) });
+    drop(unsafe { first.sync_for_cpu() });
+    // SAFETY: as above.
+    drop(unsafe { second.sync_for_cpu() });
     let masked = Limits::new(DmaMask::bits(16).unwrap());
     let small = Device::new(&board, masked, NO_SNOOP).unwrap();
     let second = lend(&small, 64).unwrap();

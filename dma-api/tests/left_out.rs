@@ -1,5 +1,12 @@
 //! Every single thing that a hand-over does is needed: leave out one kind of operation or barrier, and some adversary
 //! shows a driver wrong bytes. With nothing left out none does.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::std_instead_of_core,
+    clippy::unwrap_used,
+    reason = "a test reports by panicking"
+)]
 #![expect(
     unsafe_code,
     reason = "a wrapper around caches keeps, or here breaks, their promises"

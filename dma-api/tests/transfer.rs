@@ -1,5 +1,12 @@
 //! Whole transfers on the simulated machine, under every adversary: the device sees what the CPU wrote, the CPU sees
 //! what the device wrote, and nothing else changes.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::std_instead_of_core,
+    clippy::unwrap_used,
+    reason = "a test reports by panicking"
+)]
 #![expect(unsafe_code, reason = "a test states that its engine is done")]
 
 use dma_api::{

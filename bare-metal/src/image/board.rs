@@ -11,7 +11,7 @@
 //! | `now_micros() -> u64` | a monotonic clock |
 //! | `Board`, `machine() -> &'static Board` | the board as the library's `Machine`; `lines()` counts its maintenance |
 //! | `SNOOPING: Snooping` | whether its devices snoop |
-//! | `check_maintenance(Lines) -> Result<(), &str>` | whether the board saw the operations that were counted |
+//! | `conform(&mut impl Report)` | runs the conformance suite for every kind of device the board can have |
 //! | `device_registers(phys, len) -> NonNull<u8>` | where the CPU sees a device's registers |
 //! | `DiskTransport`, `disk_transport::<H: Hal>(index) -> Option<DiskTransport>` | the index-th virtio block device, in bus order |
 
@@ -42,6 +42,6 @@ mod x86_q35;
 use x86_q35 as this;
 
 pub(crate) use this::{
-    Board, DiskTransport, NAME, SNOOPING, check_maintenance, command_line, console_write,
-    device_registers, disk_transport, exit, machine, now_micros,
+    Board, DiskTransport, NAME, SNOOPING, command_line, conform, console_write, device_registers,
+    disk_transport, exit, machine, now_micros,
 };

@@ -25,6 +25,13 @@ pub(crate) struct Lines {
     pub(crate) cleaned_invalidated: usize,
 }
 
+impl Lines {
+    /// All of them.
+    pub(crate) const fn total(self) -> usize {
+        self.cleaned + self.invalidated + self.cleaned_invalidated
+    }
+}
+
 impl<S: DmaSync> Counted<S> {
     /// Counts for `caches`, from 0 on.
     pub(crate) const fn new(caches: S) -> Self {

@@ -30,7 +30,7 @@ mod board;
 
 mod boot;
 
-pub(crate) use board::{Board, SNOOPING, check_maintenance, machine};
+pub(crate) use board::{Board, SNOOPING, conform, machine};
 pub(crate) use clock::now_micros;
 pub(crate) use semihosting::{command_line, exit};
 pub(crate) use serial::console_write;

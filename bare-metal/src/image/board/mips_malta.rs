@@ -29,29 +29,25 @@ pub(crate) use pci::{DiskTransport, disk_transport};
 
 mod trap;
 
+mod board;
+pub(crate) use board::{Board, SNOOPING, conform, machine};
+
 mod boot;
 pub(crate) use boot::command_line;
 
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
+
+use arch_mips::map::kseg1;
+use dma_api::{PhysAddr, PhysRange};
 
 /// The name `cargo xtask demo --machine` knows this board by.
 pub(crate) const NAME: &str = "mips-malta";
 
 /// Physical address of the first byte of the DMA window. `link/mips.ld` keeps the image below it.
-pub(crate) const DMA_WINDOW_PHYS: u64 = 0x0200_0000;
+const DMA_WINDOW_PHYS: u64 = 0x0200_0000;
 
 /// Bytes in the DMA window.
-pub(crate) const DMA_WINDOW_LEN: usize = 32 << 20;
-
-/// The first byte of the DMA window, cached.
-pub(crate) fn dma_window() -> NonNull<u8> {
-    segment(KSEG0, DMA_WINDOW_PHYS, DMA_WINDOW_LEN)
-}
-
-/// The first byte of the DMA window, uncached: the same memory as [`dma_window`].
-pub(crate) fn uncached_window() -> NonNull<u8> {
-    segment(KSEG1, DMA_WINDOW_PHYS, DMA_WINDOW_LEN)
-}
+const DMA_WINDOW_LEN: usize = 32 << 20;
 
 /// Device registers that the CPU's bus has at `phys`, uncached.
 ///
@@ -59,22 +55,6 @@ pub(crate) fn uncached_window() -> NonNull<u8> {
 ///
 /// If not all of them are in the first 512 MiB.
 pub(crate) fn device_registers(phys: u64, len: usize) -> NonNull<u8> {
-    segment(KSEG1, phys, len)
-}
-
-/// Cached, unmapped kernel segment.
-const KSEG0: usize = 0x8000_0000;
-/// Uncached, unmapped kernel segment.
-const KSEG1: usize = 0xa000_0000;
-/// Bytes in each of the two.
-const SEGMENT_LEN: u64 = 0x2000_0000;
-
-fn segment(base: usize, phys: u64, len: usize) -> NonNull<u8> {
-    let end = phys.checked_add(len as u64);
-    assert!(
-        end.is_some_and(|end| end <= SEGMENT_LEN),
-        "{phys:#x}+{len:#x} is outside KSEG0 and KSEG1"
-    );
-    NonNull::new(ptr::with_exposed_provenance_mut(base + phys as usize))
-        .expect("both segments start above 0")
+    let registers = PhysRange::new(PhysAddr::new(phys), len as u64).expect("registers have bytes");
+    kseg1(registers).unwrap_or_else(|error| panic!("{error}"))
 }

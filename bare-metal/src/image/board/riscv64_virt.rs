@@ -40,7 +40,7 @@ mod board;
 
 mod boot;
 
-pub(crate) use board::{Board, SNOOPING, check_maintenance, machine};
+pub(crate) use board::{Board, SNOOPING, conform, machine};
 pub(crate) use clock::now_micros;
 pub(crate) use command_line::command_line;
 pub(crate) use serial::console_write;

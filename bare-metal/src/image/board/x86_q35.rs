@@ -2,7 +2,7 @@
 //!
 //! The first and the fourth GiB are mapped to themselves; page 0 and a page below the stack are left out, so that a
 //! null pointer and too deep a call trap. Memory is cached as the firmware's MTRRs say, and the page tables only take
-//! away from that: from `0xc000_0000` on nothing is cached. Every device snoops, and reaches physical address `p` at
+//! away from that: the coherent part of the window is not cached, nor is anything from `0xc000_0000` on. Every device snoops, and reaches physical address `p` at
 //! PCI address `p`.
 //!
 //! | physical | what |
@@ -12,7 +12,8 @@
 //! | `0x001b_f000..0x001c_0000` | the unmapped page below the stack |
 //! | `0x001c_0000..0x0020_0000` | the stack, 256 KiB |
 //! | `0x0020_0000..0x0200_0000` | the image: code, data, page tables |
-//! | `0x0200_0000..0x0400_0000` | the DMA window: nothing but what drivers take from it |
+//! | `0x0200_0000..0x03e0_0000` | the DMA window: nothing but what drivers take from it |
+//! | `0x03e0_0000..0x0400_0000` | its coherent part, for a device that does not snoop: uncached |
 //! | `0x0400_0000..0x0800_0000` | unused memory, the firmware's tables at its end |
 //! | `0xc000_0000..` | PCI memory, where the firmware has placed the disks' BARs |
 //! | `0xfed0_0000..0xfed0_0400` | high precision event timer |
@@ -38,6 +39,9 @@ mod tables;
 
 mod trap;
 
+mod board;
+pub(crate) use board::{Board, SNOOPING, conform, machine};
+
 mod boot;
 pub(crate) use boot::command_line;
 
@@ -47,15 +51,16 @@ use core::ptr::{self, NonNull};
 pub(crate) const NAME: &str = "x86-q35";
 
 /// Physical address of the first byte of the DMA window. `link/x86_64.ld` keeps the image below it.
-pub(crate) const DMA_WINDOW_PHYS: u64 = 0x0200_0000;
+const DMA_WINDOW_PHYS: u64 = 0x0200_0000;
 
-/// Bytes in the DMA window.
-pub(crate) const DMA_WINDOW_LEN: usize = 32 << 20;
+/// Bytes in the cached part of the DMA window.
+const DMA_WINDOW_LEN: usize = 30 << 20;
 
-/// The first byte of the DMA window, cached.
-pub(crate) fn dma_window() -> NonNull<u8> {
-    identity(DMA_WINDOW_PHYS)
-}
+/// Physical address of its uncached part: one large page.
+const COHERENT_PHYS: u64 = DMA_WINDOW_PHYS + DMA_WINDOW_LEN as u64;
+
+/// Bytes in its uncached part.
+const COHERENT_LEN: usize = 2 << 20;
 
 /// Device registers that the CPU's bus has at `phys`, uncached.
 ///

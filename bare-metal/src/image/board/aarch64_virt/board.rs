@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "the board promises what its memory map says")]
 
 use arch_arm::{Aarch64Caches, NonCacheable, identity_map, non_cacheable};
+use conformance::Report;
 use dma_api::{
     Alignment, BusMap, DirectMap, Error, Ledger, Machine, PhysAddr, Pool, Region, Slot, Snooping,
     Window,
@@ -9,7 +10,10 @@ use dma_api::{
 use spin::Lazy;
 
 use super::memory;
-use crate::image::counted::{Counted, Lines};
+use crate::image::{
+    checks,
+    counted::{Counted, Lines},
+};
 
 /// QEMU's virtio devices do snoop, as QEMU has no caches; the image treats them as if they did not, so that every
 /// instruction is executed.
@@ -37,7 +41,10 @@ pub(crate) fn machine() -> &'static Board {
 
 impl Board {
     fn boot() -> Result<Self, Error> {
-        let (phys, len) = (PhysAddr::new(memory::DMA_WINDOW_PHYS), memory::DMA_WINDOW_LEN);
+        let (phys, len) = (
+            PhysAddr::new(memory::DMA_WINDOW_PHYS),
+            memory::DMA_WINDOW_LEN,
+        );
         let (nc_phys, nc_len) = (PhysAddr::new(memory::COHERENT_PHYS), memory::COHERENT_LEN);
         let unit = Alignment::new(UNIT)?;
         // SAFETY: the linker script sets the window aside, and the page tables map it write-back.
@@ -61,9 +68,15 @@ impl Board {
     }
 }
 
-/// Nothing on this board tells which instructions were executed; that none trapped is all there is to see.
-pub(crate) fn check_maintenance(_lines: Lines) -> Result<(), &'static str> {
-    Ok(())
+/// Runs the conformance suite for devices that do not snoop and for devices that do. Nothing on this board tells which
+/// instructions were executed; that lines were asked for, and that none trapped, is all there is to see.
+pub(crate) fn conform(report: &mut impl Report) {
+    conformance::run(machine(), Snooping::DoesNotSnoop, report);
+    report.check(
+        "lines_are_maintained",
+        checks::maintained(machine().lines()),
+    );
+    conformance::run(machine(), Snooping::Snoops, report);
 }
 
 // SAFETY: the parts are statics or the board's own, made for one another from one memory map.

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "the board promises what its memory map says")]
 
 use arch_riscv::ZicbomCaches;
+use conformance::{Failure, Report};
 use dma_api::{
     Alignment, BusMap, DirectMap, Error, Ledger, Machine, PhysAddr, Pool, Region, Slot, Snooping,
     UncachedAlias, Window,
@@ -9,7 +10,10 @@ use dma_api::{
 use spin::Lazy;
 
 use super::{cbo::trapped_cbo, memory};
-use crate::image::counted::{Counted, Lines};
+use crate::image::{
+    checks,
+    counted::{Counted, Lines},
+};
 
 /// QEMU's virtio devices do snoop, as QEMU has no caches; the image treats them as if they did not, so that every
 /// instruction is executed, or traps and is counted.
@@ -38,7 +42,10 @@ pub(crate) fn machine() -> &'static Board {
 
 impl Board {
     fn boot() -> Result<Self, Error> {
-        let (phys, len) = (PhysAddr::new(memory::DMA_WINDOW_PHYS), memory::DMA_WINDOW_LEN);
+        let (phys, len) = (
+            PhysAddr::new(memory::DMA_WINDOW_PHYS),
+            memory::DMA_WINDOW_LEN,
+        );
         let (cached, uncached) = (memory::dma_window(), memory::uncached_alias());
         // SAFETY: the linker script sets the window aside, and the page tables map it.
         unsafe { CACHED.adopt(cached, phys, len, Alignment::new(UNIT)?) }?;
@@ -60,18 +67,43 @@ impl Board {
     }
 }
 
-/// On a CPU without Zicbom every operation has trapped: exactly as many as there were blocks to maintain.
-pub(crate) fn check_maintenance(lines: Lines) -> Result<(), &'static str> {
+/// Runs the conformance suite for devices that do not snoop and for devices that do. On a CPU without Zicbom every
+/// operation traps: exactly as many must have as there were blocks to maintain.
+pub(crate) fn conform(report: &mut impl Report) {
+    conformance::run(machine(), Snooping::DoesNotSnoop, report);
+    report.check(
+        "lines_are_maintained",
+        checks::maintained(machine().lines()),
+    );
+    conformance::run(machine(), Snooping::Snoops, report);
+    report.check(
+        "what_trapped_is_what_was_asked_for",
+        trapped_is_asked(machine().lines()),
+    );
+}
+
+fn trapped_is_asked(lines: Lines) -> Result<(), Failure> {
     let trapped = trapped_cbo();
-    let counts = [
-        (trapped.clean, lines.cleaned),
-        (trapped.inval, lines.invalidated),
-        (trapped.flush, lines.cleaned_invalidated),
-    ];
-    if trapped.is_none() || counts.iter().all(|(trapped, asked)| *trapped == *asked as u64) {
+    if trapped.is_none() {
         return Ok(());
     }
-    Err("other operations trapped than were asked for")
+    let counts = [
+        ("cbo.clean", trapped.clean, lines.cleaned),
+        ("cbo.inval", trapped.inval, lines.invalidated),
+        ("cbo.flush", trapped.flush, lines.cleaned_invalidated),
+    ];
+    counts.into_iter().try_for_each(|(what, found, asked)| {
+        let expected = asked as u64;
+        if found == expected {
+            Ok(())
+        } else {
+            Err(Failure::Differs {
+                what,
+                found,
+                expected,
+            })
+        }
+    })
 }
 
 // SAFETY: the parts are statics or the board's own, made for one another from one memory map.

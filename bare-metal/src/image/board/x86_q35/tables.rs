@@ -28,7 +28,7 @@ pub(super) const CODE_SELECTOR: u16 = 8;
 // The first and the fourth GiB, mapped to themselves (Intel SDM volume 3, section 4.5). The first 2 MiB are in small
 // pages, which leaves out page 0 and the guard, and keeps a large page from covering the fixed-range MTRRs (section
 // 11.11.9, "Large Page Size Considerations"). An entry's bits: 0 present, 1 writable, 3 PWT, 4 PCD (both: PAT entry 3,
-// uncached), 7 large page.
+// uncached), 7 large page. The coherent memory's page is uncached too.
 global_asm!(
     r#"
     .pushsection .data.page_tables, "aw"
@@ -47,7 +47,11 @@ first_directory:
     .quad   first_table + 0x3
     .set    address, 0x00200000
     .rept   511
+    .if address == {coherent}
+    .quad   address + 0x9b
+    .else
     .quad   address + 0x83
+    .endif
     .set    address, address + 0x00200000
     .endr
 fourth_directory:
@@ -70,6 +74,7 @@ first_table:
     .popsection
     "#,
     stack_guard = const STACK_GUARD,
+    coherent = const super::COHERENT_PHYS,
     options(att_syntax),
 );
 

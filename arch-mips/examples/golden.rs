@@ -1,0 +1,111 @@
+//! Functions whose machine code is compared with what is checked in.
+//!
+//! They take handles by value and forget what they make, so that nothing but the hand-over appears.
+#![cfg_attr(not(any(unix, windows)), no_std)]
+#![expect(
+    unsafe_code,
+    reason = "a doorbell is a volatile store, and symbols keep their names"
+)]
+
+use core::mem::forget;
+
+use arch_mips::Mips32Caches;
+use dma_api::{
+    BusMap, CpuOwned, DeviceOwned, DirectMap, DmaSync, FromDevice, Ledger, LineRange, Machine,
+    NoCoherentMemory, Pool, ToDevice,
+};
+
+/// A machine of references, as an OS has it in a `static`.
+#[derive(Debug)]
+pub struct Board {
+    sync: Mips32Caches,
+    pool: Pool<32>,
+    direct_map: DirectMap<'static>,
+    bus: BusMap<'static>,
+    ledger: &'static Ledger,
+}
+
+// SAFETY: all parts are the same at each call. No value is ever made.
+unsafe impl Machine for Board {
+    type Sync = Mips32Caches;
+    type Memory = Pool<32>;
+    type Coherent = NoCoherentMemory;
+
+    fn sync(&self) -> &Mips32Caches {
+        &self.sync
+    }
+    fn memory(&self) -> &Pool<32> {
+        &self.pool
+    }
+    fn coherent_source(&self) -> &NoCoherentMemory {
+        &NoCoherentMemory
+    }
+    fn direct_map(&self) -> DirectMap<'_> {
+        self.direct_map
+    }
+    fn bus(&self) -> BusMap<'_> {
+        self.bus
+    }
+    fn ledger(&self) -> &Ledger {
+        self.ledger
+    }
+}
+
+type Mips = &'static Board;
+
+fn hand_over<M: Machine>(buffer: CpuOwned<M, ToDevice>, doorbell: *mut u32) {
+    let lent = buffer.sync_for_device();
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the device drives 32 address lines, and its limits said so"
+    )]
+    let address = lent.dma_addr().get() as u32;
+    // SAFETY: the caller has a doorbell there.
+    unsafe { doorbell.write_volatile(address) };
+    forget(lent);
+}
+
+fn hand_back<M: Machine>(lent: DeviceOwned<M, FromDevice>, status: *const u32) -> u32 {
+    // SAFETY: the caller has a status register there.
+    let status = unsafe { status.read_volatile() };
+    // SAFETY: the caller says that the device has finished.
+    forget(unsafe { lent.sync_for_cpu() });
+    status
+}
+
+/// Hand-over and doorbell with maintenance.
+#[unsafe(no_mangle)]
+pub fn golden_hand_over(buffer: CpuOwned<Mips, ToDevice>, doorbell: *mut u32) {
+    hand_over(buffer, doorbell);
+}
+
+/// Completion and hand-back with maintenance.
+#[unsafe(no_mangle)]
+pub fn golden_hand_back(lent: DeviceOwned<Mips, FromDevice>, status: *const u32) -> u32 {
+    hand_back(lent, status)
+}
+
+/// The loop that cleans.
+#[unsafe(no_mangle)]
+pub fn golden_clean(caches: &Mips32Caches, range: LineRange<'_>) {
+    caches.clean(range);
+    caches.complete();
+}
+
+/// The loop that cleans and invalidates.
+#[unsafe(no_mangle)]
+pub fn golden_clean_and_invalidate(caches: &Mips32Caches, range: LineRange<'_>) {
+    caches.clean_and_invalidate(range);
+    caches.complete();
+}
+
+/// The loop that invalidates.
+///
+/// # Safety
+/// As [`DmaSync::invalidate`].
+#[unsafe(no_mangle)]
+pub unsafe fn golden_invalidate(caches: &Mips32Caches, range: LineRange<'_>) {
+    // SAFETY: passed on to the caller.
+    unsafe { caches.invalidate(range) };
+    caches.complete();
+}
