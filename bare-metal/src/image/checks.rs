@@ -51,15 +51,3 @@ pub(crate) fn maintained(lines: Lines) -> Result<(), Failure> {
         _ => Ok(()),
     }
 }
-
-/// Whether none was, for devices that do.
-pub(crate) fn untouched(lines: Lines) -> Result<(), Failure> {
-    match lines.total() as u64 {
-        0 => Ok(()),
-        found => Err(Failure::Differs {
-            what: "lines maintained",
-            found,
-            expected: 0,
-        }),
-    }
-}

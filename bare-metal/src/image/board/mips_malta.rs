@@ -37,7 +37,7 @@ pub(crate) use boot::command_line;
 
 use core::ptr::NonNull;
 
-use arch_mips::map::kseg1;
+use arch_mips::map::{kseg0, kseg1};
 use dma_api::{PhysAddr, PhysRange};
 
 /// The name `cargo xtask demo --machine` knows this board by.
@@ -55,6 +55,14 @@ const DMA_WINDOW_LEN: usize = 32 << 20;
 ///
 /// If not all of them are in the first 512 MiB.
 pub(crate) fn device_registers(phys: u64, len: usize) -> NonNull<u8> {
-    let registers = PhysRange::new(PhysAddr::new(phys), len as u64).expect("registers have bytes");
-    kseg1(registers).unwrap_or_else(|error| panic!("{error}"))
+    kseg1(range(phys, len)).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Memory at `phys`, cached.
+fn cached(phys: u64, len: usize) -> NonNull<u8> {
+    kseg0(range(phys, len)).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn range(phys: u64, len: usize) -> PhysRange {
+    PhysRange::new(PhysAddr::new(phys), len as u64).expect("neither is empty")
 }

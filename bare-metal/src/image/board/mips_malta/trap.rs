@@ -1,6 +1,7 @@
 //! Every exception, cache errors included, ends the image with what CP0 says about it.
 #![expect(unsafe_code, reason = "installs exception vectors")]
 
+use arch_mips::map::KSEG0;
 use core::{
     arch::{asm, global_asm},
     ptr,
@@ -55,7 +56,7 @@ trap_entry:
 pub(super) fn install() {
     let stub = (&raw const trap_stub).cast::<u32>();
     for vector in VECTORS {
-        let start = super::segment(super::KSEG0, vector as u64, STUB_WORDS * 4).cast::<u32>();
+        let start = super::cached(vector as u64, STUB_WORDS * 4).cast::<u32>();
         // SAFETY: the vectors' memory is nobody else's (see the board's table), aligned, and as long as the stub.
         unsafe { ptr::copy_nonoverlapping(stub, start.as_ptr(), STUB_WORDS) };
         // A stub is 16 aligned bytes: never more than one line.
@@ -85,7 +86,7 @@ pub(super) fn install() {
             "mtc0 {status}, $12",
             "ehb",
             ".set pop",
-            ebase = in(reg) super::KSEG0,
+            ebase = in(reg) KSEG0,
             keep = in(reg) !(1_u32 << 22 | 0x1f),
             status = out(reg) _,
             options(nostack, preserves_flags),
