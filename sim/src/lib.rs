@@ -22,3 +22,9 @@ pub use adversary::Adversary;
 pub use engine::{BusFault, DmaEngine};
 pub use machine::{Config, SimMachine, Snooped};
 pub use sync::{SimCaches, StepCounts};
+
+/// The examples of the workspace's front page, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+#[derive(Debug)]
+pub struct FrontPage;
