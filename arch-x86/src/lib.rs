@@ -1,1 +1,18 @@
-//! Skeleton.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(not(any(unix, windows)), no_std)]
+
+mod insn;
+
+pub mod geometry;
+
+pub mod cache;
+
+pub mod map;
+
+pub mod masks;
+
+pub use cache::{FlushedCaches, Snooped, SnoopedWithWriteCombining};
+pub use insn::Leaf;
+#[cfg(any(unix, windows))]
+pub use insn::recorded;
+pub use map::{Uncached, uncached};

@@ -35,7 +35,7 @@ pub(crate) fn a_dropped_buffer_of_the_device_waits_in_quarantine<M: Machine + Cl
 
     // SAFETY: no device was told any address.
     let proof = unsafe { device.assert_quiet() };
-    equal("released", device.release_quarantine(proof) as u64, 1)?;
+    equal("released", proof.release_quarantine() as u64, 1)?;
     equal(
         "in quarantine afterwards",
         ledger.counts().quarantined as u64,
@@ -54,14 +54,14 @@ pub(crate) fn the_proof_of_another_device_releases_nothing<M: Machine + Clone>(
     let proof = unsafe { other.assert_quiet() };
     equal(
         "released by another's proof",
-        device.release_quarantine(proof) as u64,
+        proof.release_quarantine() as u64,
         0,
     )?;
     // SAFETY: as above.
     let proof = unsafe { device.assert_quiet() };
     equal(
         "released by its own proof",
-        device.release_quarantine(proof) as u64,
+        proof.release_quarantine() as u64,
         1,
     )
 }
@@ -106,5 +106,5 @@ pub(crate) fn coherent_memory_is_private_until_published<M: Machine + Clone>(
     )?;
     // SAFETY: as above.
     let proof = unsafe { device.assert_quiet() };
-    equal("released", device.release_quarantine(proof) as u64, 1)
+    equal("released", proof.release_quarantine() as u64, 1)
 }

@@ -121,18 +121,20 @@ impl LineRange<'_> {
         }
         let phys = PhysRange::new(phys, len.get() as u64)?;
         // SAFETY: the caller's promise, and the lengths were just checked.
-        Ok(unsafe { Self::new_unchecked(memory, phys) })
+        Ok(unsafe { Self::new_unchecked(start, phys) })
     }
 
-    /// The same where the checks were made when the buffer was.
+    /// The same where the checks were made when the buffer was: the bytes of `phys`, which the CPU sees from `start` on.
     ///
     /// # Safety
-    /// As [`new`](Self::new), and `memory` is not empty, does not wrap and is as long as `phys`.
-    pub(crate) const unsafe fn new_unchecked(memory: NonNull<[u8]>, phys: PhysRange) -> Self {
+    /// As [`new`](Self::new); and `phys` is no longer than a `usize` can say.
+    pub(crate) const unsafe fn new_unchecked(start: NonNull<u8>, phys: PhysRange) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "the caller's promise")]
+        let len = phys.len_bytes() as usize;
         Self {
-            start: memory.cast(),
+            start,
             phys,
-            len: memory.len(),
+            len,
             memory: PhantomData,
         }
     }

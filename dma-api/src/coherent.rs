@@ -41,7 +41,7 @@ impl<M: Machine + Clone> Device<M> {
             }
         };
         let give_back = |block| machine::release(machine, Holding::Whole(block, origin));
-        let (block, dma) = self.find_memory(len, allocate, give_back)?;
+        let (block, _, dma) = self.find_memory(len, allocate, give_back)?;
         Ok(PrivateCoherent(Area {
             machine: machine.clone(),
             device: self.id(),

@@ -40,8 +40,25 @@ pub struct Device<M> {
 
 /// The proof that a device is quiet, from [`Device::assert_quiet`].
 #[derive(Debug)]
-#[must_use = "it proves something only to `Device::release_quarantine`"]
-pub struct Quiesced(DeviceId);
+#[must_use = "it proves something only when it is used"]
+pub struct Quiesced<'d, M>(&'d Device<M>);
+
+impl<M: Machine> Quiesced<'_, M> {
+    /// Gives back all buffers that were dropped while this device owned them. Returns how many.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "how many there were is of no consequence"
+    )]
+    pub fn release_quarantine(self) -> usize {
+        let Device { machine, id, .. } = self.0;
+        let mut released: usize = 0;
+        while let Some(holding) = machine.ledger().take_quarantined(*id) {
+            machine::release(machine, holding);
+            released = released.saturating_add(1);
+        }
+        released
+    }
+}
 
 impl<M: Machine + Clone> Device<M> {
     /// * `limits`: what the device demands, met with what its bus demands.
@@ -115,19 +132,8 @@ impl<M: Machine + Clone> Device<M> {
     /// # Safety
     /// From now on until the proof is used or dropped, the device accesses none of the memory it was ever given:
     /// it was reset, its bus mastering was switched off and posted writes have drained, or it is gone.
-    pub unsafe fn assert_quiet(&self) -> Quiesced {
-        Quiesced(self.id)
-    }
-
-    /// Gives back all buffers of this device that were dropped while it owned them. Returns how many, which is 0 for
-    /// the proof of another device.
-    pub fn release_quarantine(&self, proof: Quiesced) -> usize {
-        let mut released: usize = 0;
-        while let Some(holding) = self.machine.ledger().take_quarantined(proof.0) {
-            machine::release(&self.machine, holding);
-            released = released.saturating_add(1);
-        }
-        released
+    pub unsafe fn assert_quiet(&self) -> Quiesced<'_, M> {
+        Quiesced(self)
     }
 
     /// What hand-over and hand-back have to do for this device; a constant where everything snoops.
@@ -151,13 +157,14 @@ impl<M: Machine + Clone> Device<M> {
     }
 
     /// Asks `allocate` for `len` bytes that the device reaches in one segment and that share no granule with others,
-    /// window by window. Returns the block, which was checked, and the DMA addresses of its first `len` bytes.
+    /// window by window. Returns the block, which was checked, the granules at its front that hold the `len` bytes, and
+    /// the bytes' DMA addresses.
     pub(crate) fn find_memory(
         &self,
         len: usize,
         allocate: impl Fn(&Request) -> Result<Block, Error>,
         give_back: impl Fn(Block),
-    ) -> Result<(Block, DmaRange), Error> {
+    ) -> Result<(Block, PhysRange, DmaRange), Error> {
         let wanted = NonZeroUsize::new(len).ok_or(Error::ZeroLength)?;
         let max = self.limits.longest_segment();
         if len as u64 > max {
@@ -185,8 +192,8 @@ impl<M: Machine + Clone> Device<M> {
                     continue;
                 }
             };
-            match self.judge(&block, len as u64) {
-                Ok(dma) => return Ok((block, dma)),
+            match self.judge(&block, rounded.get(), len) {
+                Ok((owned, dma)) => return Ok((block, owned, dma)),
                 Err(error) => {
                     give_back(block);
                     return Err(error);
@@ -196,26 +203,34 @@ impl<M: Machine + Clone> Device<M> {
         Err(refusal)
     }
 
-    /// Checks what an allocator returned: the DMA addresses of its first `len` bytes, if the device can use them.
-    fn judge(&self, block: &Block, len: u64) -> Result<DmaRange, Error> {
-        let granule = self.granule();
-        let (cpu, block_len) = (block.memory().cast::<u8>().addr().get(), block.len_bytes());
-        if !(granule.divides(cpu as u64) && granule.divides(block_len as u64)) {
+    /// Checks what an allocator returned: the first `rounded` bytes, and the DMA addresses of the first `len`, if the
+    /// device can use them.
+    fn judge(
+        &self,
+        block: &Block,
+        rounded: usize,
+        len: usize,
+    ) -> Result<(PhysRange, DmaRange), Error> {
+        let (granule, buffer_len) = (self.granule(), block.len_bytes());
+        let cpu = block.memory().cast::<u8>().addr().get();
+        if !(granule.divides(cpu as u64) && granule.divides(buffer_len as u64)) {
             let granule = usize::try_from(granule.get()).unwrap_or(usize::MAX);
             return Err(Error::SharedLine {
                 cpu,
-                len: block_len,
+                len: buffer_len,
                 granule,
             });
         }
-        if (block_len as u64) < len {
+        if buffer_len < rounded {
             return Err(Error::OutOfBounds {
                 offset: 0,
-                len: usize::try_from(len).unwrap_or(usize::MAX),
-                buffer_len: block_len,
+                len: rounded,
+                buffer_len,
             });
         }
-        self.reach(PhysRange::new(block.phys().start(), len)?)
+        let start = block.phys().start();
+        let owned = PhysRange::new(start, rounded as u64)?;
+        Ok((owned, self.reach(PhysRange::new(start, len as u64)?)?))
     }
 }
 

@@ -81,7 +81,7 @@ pub struct LedgerCounts {
 /// The machine's book of blocks that outlive one handle, in a fixed number of slots (`Ledger<[Slot; N]>`).
 ///
 /// A block that was split takes one slot until its last part is gone. A buffer that is dropped while a device owns it
-/// takes one until [`Device::release_quarantine`](crate::Device::release_quarantine). If there is none left, a
+/// takes one until [`Quiesced::release_quarantine`](crate::Quiesced::release_quarantine). If there is none left, a
 /// split is refused, and a dropped buffer is leaked and counted: no way leads to memory with two owners.
 #[derive(Debug)]
 pub struct Ledger<S: ?Sized = [Slot]> {

@@ -47,7 +47,7 @@ impl<M: Machine + Clone> Device<M> {
         }
 
         // SAFETY: the caller's promise; the addresses were translated from `memory`, and the granules checked.
-        let buffer = unsafe { CpuOwned::new(self, memory, phys.start(), dma, Holding::Nothing) }?;
+        let buffer = unsafe { CpuOwned::new(self, memory, phys, dma, Holding::Nothing) };
         Ok(buffer.sync_for_device())
     }
 }

@@ -57,7 +57,7 @@ impl Block {
     /// The bytes as maintenance takes them.
     pub(crate) const fn lines(&self) -> LineRange<'_> {
         // SAFETY: the invariants of both fields.
-        unsafe { LineRange::new_unchecked(self.memory, self.phys) }
+        unsafe { LineRange::new_unchecked(self.memory.cast(), self.phys) }
     }
 }
 

@@ -9,7 +9,7 @@ use core::{fmt, marker::PhantomData, ptr::NonNull};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::{
-    addr::{DmaAddr, DmaRange, PhysAddr, PhysRange},
+    addr::{DmaAddr, DmaRange, PhysRange},
     cache::LineRange,
     device::Device,
     direction::{DeviceWrites, Direction},
@@ -35,20 +35,20 @@ impl<M: Machine + Clone> Device<M> {
         let memory = self.machine().memory();
         let give_back =
             |block| machine::release(self.machine(), Holding::Whole(block, Origin::Memory));
-        let (block, dma) = self.find_memory(len, |request| memory.allocate(request), give_back)?;
+        let (block, owned, dma) =
+            self.find_memory(len, |request| memory.allocate(request), give_back)?;
         let bytes = NonNull::slice_from_raw_parts(block.memory().cast(), len);
-        let phys = block.phys().start();
-        // SAFETY: the block is the buffer's own from here on, at least `len` bytes long and alone in its granules;
-        // `find_memory` translated `dma` from the same `len` bytes.
-        unsafe {
+        // SAFETY: the block is the buffer's own from here on, `find_memory` found `owned` to be whole granules of it
+        // with all of `bytes`, and translated `dma` from `bytes`.
+        Ok(unsafe {
             CpuOwned::new(
                 self,
                 bytes,
-                phys,
+                owned,
                 dma,
                 Holding::Whole(block, Origin::Memory),
             )
-        }
+        })
     }
 }
 
@@ -63,8 +63,9 @@ struct Mapping<M: Machine> {
     /// Invariant: not empty; valid for reads and writes, initialised and used through this pointer alone until
     /// `holding` is released.
     memory: NonNull<[u8]>,
-    /// Invariant: as long as `memory`, which lies there.
-    phys: PhysRange,
+    /// Invariant: physical addresses from the first byte of `memory` to its last, or to the end of that one's granule;
+    /// all of it is mapped behind `memory` and belongs to the buffer if the device may write.
+    owned: PhysRange,
     /// Invariant: as long as `memory`, which the device sees there.
     dma: DmaRange,
     holding: Holding,
@@ -86,9 +87,11 @@ impl<M: Machine> Mapping<M> {
         }
     }
 
+    /// What is maintained: whole granules, since a line of the last one that is still dirty would be written back
+    /// together with those that the device writes.
     const fn lines(&self) -> LineRange<'_> {
-        // SAFETY: the invariants of `memory` and `phys`.
-        unsafe { LineRange::new_unchecked(self.memory, self.phys) }
+        // SAFETY: the invariants of `memory` and `owned`.
+        unsafe { LineRange::new_unchecked(self.memory.cast(), self.owned) }
     }
 }
 
@@ -136,17 +139,18 @@ pub struct CpuOwned<M: Machine, D> {
 
 impl<M: Machine + Clone, D: Direction> CpuOwned<M, D> {
     /// # Safety
-    /// * Until `holding` is released, `memory` is valid for reads and writes, initialised, and used by nobody else;
-    ///   its first byte has the physical address `phys` and it is contiguous.
-    /// * `dma` is where the device sees the same bytes.
-    /// * If the device does not snoop and may write, `memory` shares no granule with anything else.
+    /// * Until `holding` is released, `memory` is valid for reads and writes, initialised, and used by nobody else.
+    /// * `owned` begins with its first byte, is contiguous and mapped, and ends with its last, or with the granule of
+    ///   that one.
+    /// * `dma` is where the device sees `memory`.
+    /// * If the device does not snoop and may write, `owned` is whole granules and shares none with anything else.
     pub(crate) unsafe fn new(
         device: &Device<M>,
         memory: NonNull<[u8]>,
-        phys: PhysAddr,
+        owned: PhysRange,
         dma: DmaRange,
         holding: Holding,
-    ) -> Result<Self, Error> {
+    ) -> Self {
         let mapping = Mapping {
             machine: device.machine().clone(),
             device: device.id(),
@@ -154,15 +158,15 @@ impl<M: Machine + Clone, D: Direction> CpuOwned<M, D> {
             unit: device.unit(),
             owner: Owner::Cpu,
             memory,
-            phys: PhysRange::new(phys, memory.len() as u64)?,
+            owned,
             dma,
             holding,
         };
-        Ok(Self {
+        Self {
             mapping,
             received: 0,
             direction: PhantomData,
-        })
+        }
     }
 }
 
@@ -215,8 +219,8 @@ impl<M: Machine, D: Direction> CpuOwned<M, D> {
             unit: self.mapping.unit.get(),
             len,
         };
-        let (Some(phys), Some(dma), true) = (
-            self.mapping.phys.split_at(at as u64),
+        let (Some(owned), Some(dma), true) = (
+            self.mapping.owned.split_at(at as u64),
             self.mapping.dma.split_at(at as u64),
             self.mapping.unit.divides(at as u64),
         ) else {
@@ -238,7 +242,7 @@ impl<M: Machine, D: Direction> CpuOwned<M, D> {
                 unit: self.mapping.unit,
                 owner: Owner::Cpu,
                 memory: NonNull::slice_from_raw_parts(middle, len.saturating_sub(at)),
-                phys: phys.1,
+                owned: owned.1,
                 dma: dma.1,
                 holding,
             },
@@ -246,7 +250,7 @@ impl<M: Machine, D: Direction> CpuOwned<M, D> {
             direction: PhantomData,
         };
         self.mapping.memory = NonNull::slice_from_raw_parts(start, at);
-        self.mapping.phys = phys.0;
+        self.mapping.owned = owned.0;
         self.mapping.dma = dma.0;
         self.received = self.received.min(at);
         Ok((self, second))
@@ -477,7 +481,7 @@ unsafe impl<M: Machine + Sync> Sync for Mapping<M> {}
 
 impl<M: Machine, D: Direction> fmt::Debug for CpuOwned<M, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CpuOwned<{:?}>({:?})", D::DATA, self.mapping.phys)
+        write!(f, "CpuOwned<{:?}>({:?})", D::DATA, self.mapping.owned)
     }
 }
 

@@ -134,7 +134,7 @@ fn assembly(toolchain: &Toolchain, package: &str, target: &Target) -> Result<Str
             "--package",
             package,
             "--example",
-            "golden",
+            &package.replace("arch", "golden"),
             "--target",
             target.triple,
         ])

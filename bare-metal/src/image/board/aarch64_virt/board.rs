@@ -1,7 +1,7 @@
 //! The board as the library knows it: cached memory, Non-cacheable memory, an identity map and a transparent bus.
 #![expect(unsafe_code, reason = "the board promises what its memory map says")]
 
-use arch_arm::{Aarch64Caches, NonCacheable, identity_map, non_cacheable};
+use arch_arm::{Aarch64Caches, NonCacheable, non_cacheable};
 use conformance::Report;
 use dma_api::{
     Alignment, BusMap, DirectMap, Error, Ledger, Machine, PhysAddr, Pool, Region, Slot, Snooping,
@@ -57,7 +57,7 @@ impl Board {
             // SAFETY: its memory has no cacheable mapping, and has had none since reset.
             coherent: unsafe { non_cacheable(&COHERENT) },
             // SAFETY: the page tables never change.
-            region: unsafe { identity_map(phys, len) }?,
+            region: unsafe { Region::new(memory::dma_window(), phys, len) }?,
             window: Window::identity(phys, (len + nc_len) as u64)?,
         })
     }

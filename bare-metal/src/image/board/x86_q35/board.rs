@@ -1,7 +1,7 @@
 //! The board as the library knows it, twice: as every PC is, and as one with a device that does not snoop.
 #![expect(unsafe_code, reason = "the board promises what its memory map says")]
 
-use arch_x86::{FlushedCaches, Snooped, Uncached, identity_map, uncached};
+use arch_x86::{FlushedCaches, Snooped, Uncached, uncached};
 use conformance::{Failure, Report};
 use dma_api::{
     Alignment, BusMap, DirectMap, DmaSync, Error, Ledger, Machine, PhysAddr, Pool, Region, Slot,
@@ -73,7 +73,7 @@ impl Memory {
             // SAFETY: its one mapping is uncached.
             uncached: unsafe { uncached(&COHERENT) },
             // SAFETY: the page tables never change.
-            region: unsafe { identity_map(phys, len) }?,
+            region: unsafe { Region::new(cached, phys, len) }?,
             window,
         })
     }

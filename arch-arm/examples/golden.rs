@@ -1,0 +1,103 @@
+//! The functions whose machine code is checked in: hand-over, hand-back, and the loops.
+#![cfg_attr(not(any(unix, windows)), no_std)]
+#![expect(unsafe_code, reason = "exported symbols, and a doorbell")]
+#![expect(
+    improper_ctypes_definitions,
+    reason = "nobody calls these functions: they are read"
+)]
+
+use arch_arm::{Aarch64Caches, NonCacheable};
+use dma_api::{
+    BusMap, CpuOwned, DeviceOwned, DirectMap, DmaSync, FromDevice, Ledger, LineRange, Machine,
+    Pool, Region, Slot, ToDevice, Window,
+};
+
+/// A machine none of whose devices snoops.
+#[derive(Debug)]
+pub struct Board {
+    caches: Aarch64Caches,
+    pool: Pool<1>,
+    uncached: NonCacheable<Pool<1>>,
+    ledger: Ledger<[Slot; 1]>,
+    memory: Region,
+    bus: Window,
+}
+
+// SAFETY: the parts are always the same; no value is ever made.
+unsafe impl Machine for Board {
+    type Sync = Aarch64Caches;
+    type Memory = Pool<1>;
+    type Coherent = NonCacheable<Pool<1>>;
+
+    fn sync(&self) -> &Aarch64Caches {
+        &self.caches
+    }
+    fn memory(&self) -> &Pool<1> {
+        &self.pool
+    }
+    fn coherent_source(&self) -> &NonCacheable<Pool<1>> {
+        &self.uncached
+    }
+    fn direct_map(&self) -> DirectMap<'_> {
+        DirectMap::one(&self.memory)
+    }
+    fn bus(&self) -> BusMap<'_> {
+        BusMap::one(&self.bus)
+    }
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+}
+
+/// Hands a buffer to the device and rings.
+///
+/// # Safety
+/// `doorbell` is the device's register.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn golden_hand_over(
+    buffer: CpuOwned<&'static Board, ToDevice>,
+    doorbell: *mut u32,
+) {
+    let lent = buffer.sync_for_device();
+    // SAFETY: the caller's promise.
+    unsafe { doorbell.write_volatile(low_half(lent.dma_addr().get())) };
+    core::mem::forget(lent);
+}
+
+/// Takes a buffer back and reads its first byte.
+///
+/// # Safety
+/// The device has finished with it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn golden_hand_back(lent: DeviceOwned<&'static Board, FromDevice>) -> u8 {
+    // SAFETY: the caller's promise.
+    let buffer = unsafe { lent.sync_for_cpu() };
+    let first = buffer.as_slice().first().copied();
+    core::mem::forget(buffer);
+    first.unwrap_or_default()
+}
+
+/// The clean loop.
+#[unsafe(no_mangle)]
+pub extern "C" fn golden_clean(caches: &Aarch64Caches, range: LineRange<'_>) {
+    caches.clean(range);
+}
+
+/// The invalidate loop.
+///
+/// # Safety
+/// The caller owns the granules of the range and does without what was not written back.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn golden_invalidate(caches: &Aarch64Caches, range: LineRange<'_>) {
+    // SAFETY: the caller's promise.
+    unsafe { caches.invalidate(range) };
+}
+
+/// What a register of 32 bits holds of an address.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the register has no more bits"
+)]
+const fn low_half(addr: u64) -> u32 {
+    addr as u32
+}

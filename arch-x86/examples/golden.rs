@@ -1,0 +1,164 @@
+//! The functions whose machine code is checked in: hand-over and hand-back on two machines, and the loops.
+#![cfg_attr(not(any(unix, windows)), no_std)]
+#![expect(unsafe_code, reason = "exported symbols, and a doorbell")]
+#![expect(
+    improper_ctypes_definitions,
+    reason = "nobody calls these functions: they are read"
+)]
+
+use arch_x86::{FlushedCaches, Snooped, Uncached};
+use dma_api::{
+    Bidirectional, BusMap, CpuOwned, DeviceOwned, DirectMap, DmaSync, FromDevice, Ledger,
+    LineRange, Machine, Pool, Region, Slot, ToDevice, Window,
+};
+
+/// A machine all of whose devices snoop, or none.
+#[derive(Debug)]
+pub struct Board<S, const SNOOPED: bool> {
+    caches: S,
+    pool: Pool<1>,
+    uncached: Uncached<Pool<1>>,
+    ledger: Ledger<[Slot; 1]>,
+    memory: Region,
+    bus: Window,
+}
+
+/// Every device snoops: the machine that nearly all are.
+pub type Pc = &'static Board<Snooped, true>;
+
+/// A device that does not snoop.
+pub type NoSnoop = &'static Board<FlushedCaches, false>;
+
+// SAFETY: the parts are always the same; no value is ever made.
+unsafe impl<S: DmaSync, const SNOOPED: bool> Machine for Board<S, SNOOPED> {
+    type Sync = S;
+    type Memory = Pool<1>;
+    type Coherent = Uncached<Pool<1>>;
+
+    const EVERYTHING_SNOOPS: bool = SNOOPED;
+
+    fn sync(&self) -> &S {
+        &self.caches
+    }
+    fn memory(&self) -> &Pool<1> {
+        &self.pool
+    }
+    fn coherent_source(&self) -> &Uncached<Pool<1>> {
+        &self.uncached
+    }
+    fn direct_map(&self) -> DirectMap<'_> {
+        DirectMap::one(&self.memory)
+    }
+    fn bus(&self) -> BusMap<'_> {
+        BusMap::one(&self.bus)
+    }
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+}
+
+/// Hands a buffer to a device that snoops and rings: the doorbell is all there is.
+///
+/// # Safety
+/// `doorbell` is the device's register.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn golden_snooped_hand_over(
+    buffer: CpuOwned<Pc, ToDevice>,
+    doorbell: *mut u32,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { hand_over(buffer, doorbell) };
+}
+
+/// Takes a buffer back from a device that snoops and reads its first byte.
+///
+/// # Safety
+/// The device has finished with it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn golden_snooped_hand_back(lent: DeviceOwned<Pc, FromDevice>) -> u8 {
+    // SAFETY: the caller's promise.
+    unsafe { hand_back(lent) }
+}
+
+/// Writes a byte, hands it over, takes it back and reads it: the load is there only because of the compiler barriers,
+/// without which the answer is known to be 7.
+///
+/// # Safety
+/// The device has finished as soon as it has begun.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn golden_snooped_round_trip(mut buffer: CpuOwned<Pc, Bidirectional>) -> u8 {
+    if let Some(first) = buffer.as_mut_slice().first_mut() {
+        *first = 7;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { hand_back(buffer.sync_for_device()) }
+}
+
+/// Hands a buffer to a device that does not snoop and rings.
+///
+/// # Safety
+/// `doorbell` is the device's register.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn golden_no_snoop_hand_over(
+    buffer: CpuOwned<NoSnoop, ToDevice>,
+    doorbell: *mut u32,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { hand_over(buffer, doorbell) };
+}
+
+/// Takes a buffer back from a device that does not snoop and reads its first byte.
+///
+/// # Safety
+/// The device has finished with it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn golden_no_snoop_hand_back(lent: DeviceOwned<NoSnoop, FromDevice>) -> u8 {
+    // SAFETY: the caller's promise.
+    unsafe { hand_back(lent) }
+}
+
+/// The clean loops.
+#[unsafe(no_mangle)]
+pub extern "C" fn golden_clean(caches: &FlushedCaches, range: LineRange<'_>) {
+    caches.clean(range);
+}
+
+/// The invalidate loops.
+///
+/// # Safety
+/// The caller owns the granules of the range and does without what was not written back.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn golden_invalidate(caches: &FlushedCaches, range: LineRange<'_>) {
+    // SAFETY: the caller's promise.
+    unsafe { caches.invalidate(range) };
+}
+
+/// # Safety
+/// `doorbell` is the device's register.
+#[inline(always)]
+unsafe fn hand_over<M: Machine>(buffer: CpuOwned<M, ToDevice>, doorbell: *mut u32) {
+    let lent = buffer.sync_for_device();
+    // SAFETY: the caller's promise.
+    unsafe { doorbell.write_volatile(low_half(lent.dma_addr().get())) };
+    core::mem::forget(lent);
+}
+
+/// # Safety
+/// The device has finished with the buffer.
+#[inline(always)]
+unsafe fn hand_back<M: Machine, D: dma_api::DeviceWrites>(lent: DeviceOwned<M, D>) -> u8 {
+    // SAFETY: the caller's promise.
+    let buffer = unsafe { lent.sync_for_cpu() };
+    let first = buffer.as_slice().first().copied();
+    core::mem::forget(buffer);
+    first.unwrap_or_default()
+}
+
+/// What a register of 32 bits holds of an address.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the register has no more bits"
+)]
+const fn low_half(addr: u64) -> u32 {
+    addr as u32
+}
