@@ -753,7 +753,7 @@ fn only_memory_the_device_reads_may_share_its_lines() {
     let board = board(4 * KIB, &[(BASE, 0x8000, 4 * KIB as u64)]);
     let cpu = board.ram.start.addr().get();
 
-    for (offset, len) in [(1, 63), (32, 96), (64, 65), (128, 1)] {
+    for (offset, len) in [(1, 63), (32, 64), (32, 96), (64, 65), (128, 1)] {
         let shared = Err(Error::SharedLine {
             cpu: cpu + offset,
             len,
@@ -919,6 +919,30 @@ fn what_the_first_window_has_no_place_for_comes_through_the_second() {
     drop(unsafe { second.sync_for_cpu() });
 }
 
+#[test]
+fn not_now_in_one_window_says_more_than_never_in_another() {
+    let len = 4 * KIB as u64;
+    // Memory of the first window, or of the second, and none in the other.
+    for windows in [
+        [(BASE, 0, len), (BASE + len, len, len)],
+        [(BASE - len, 0, len), (BASE, len, len)],
+    ] {
+        let board = board(4 * KIB, &windows);
+        let device = Device::new(&board, Limits::UNLIMITED, NO_SNOOP).unwrap();
+        let whole = device.allocate::<ToDevice>(4 * KIB).unwrap();
+
+        let refused = device.allocate::<ToDevice>(1).map(drop);
+
+        let exhausted = Error::Exhausted {
+            len: 64,
+            largest_free: 0,
+        };
+        assert_eq!(refused, Err(exhausted));
+        drop(whole);
+        assert_eq!(device.allocate::<ToDevice>(1).map(drop), Ok(()));
+    }
+}
+
 // An allocator that breaks its promise.
 
 /// Answers every request with the same bytes, whatever was asked for.
@@ -972,7 +996,7 @@ fn memory_that_does_not_keep_the_request_is_refused_and_given_back() {
     let cases: [(Board<Liar>, Limits, Option<Error>); 8] = [
         (at(32, 256), unlimited, None),
         (at(64, 208), unlimited, None),
-        (at(64, 128), unlimited, Some(out(0, 200, 128))),
+        (at(64, 128), unlimited, Some(out(0, 256, 128))),
         (
             at(192, 256),
             limits(0, 390),

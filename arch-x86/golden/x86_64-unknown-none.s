@@ -1,0 +1,263 @@
+# arch-x86 for x86_64-unknown-none, by rustc 1.96.0 (LLVM 22)
+
+golden_clean:
+    leaq 8(%rsp), %rdx
+    movq (%rdi), %rax
+    cmpb $1, 17(%rdi)
+    jne .L1
+    movq (%rdx), %rcx
+    movq 24(%rdx), %rsi
+    leaq -1(%rax), %r8
+    leaq (%rcx,%rsi), %rdx
+    decq %rdx
+    andq %r8, %rdx
+    andq %rcx, %r8
+    subq %r8, %rcx
+    cmpb $0, 16(%rdi)
+    mfence
+    je .L2
+    addq %rax, %rsi
+    addq %r8, %rsi
+    notq %rdx
+    addq %rsi, %rdx
+    xorl %esi, %esi
+.L3:
+    leaq (%rcx,%rsi), %rdi
+    clflushopt (%rdi)
+    addq %rax, %rsi
+    cmpq %rsi, %rdx
+    jne .L3
+    jmp .L4
+.L1:
+    movq (%rdx), %rcx
+    movq 24(%rdx), %rsi
+    mfence
+    leaq -1(%rax), %rdi
+    leaq (%rcx,%rsi), %rdx
+    decq %rdx
+    andq %rdi, %rdx
+    andq %rcx, %rdi
+    subq %rdi, %rcx
+    addq %rax, %rsi
+    addq %rdi, %rsi
+    notq %rdx
+    addq %rsi, %rdx
+    xorl %esi, %esi
+.L5:
+    leaq (%rcx,%rsi), %rdi
+    clwb (%rdi)
+    addq %rax, %rsi
+    cmpq %rsi, %rdx
+    jne .L5
+    jmp .L4
+.L2:
+    addq %rax, %rsi
+    addq %r8, %rsi
+    notq %rdx
+    addq %rsi, %rdx
+    xorl %esi, %esi
+.L6:
+    leaq (%rcx,%rsi), %rdi
+    clflush (%rdi)
+    addq %rax, %rsi
+    cmpq %rsi, %rdx
+    jne .L6
+.L4:
+    retq
+
+golden_invalidate:
+    movq (%rdi), %rax
+    movq 8(%rsp), %rcx
+    movq 32(%rsp), %rsi
+    leaq -1(%rax), %r8
+    leaq (%rcx,%rsi), %rdx
+    decq %rdx
+    andq %r8, %rdx
+    andq %rcx, %r8
+    subq %r8, %rcx
+    cmpb $0, 16(%rdi)
+    mfence
+    je .L1
+    addq %rax, %rsi
+    addq %r8, %rsi
+    notq %rdx
+    addq %rsi, %rdx
+    xorl %esi, %esi
+.L2:
+    leaq (%rcx,%rsi), %rdi
+    clflushopt (%rdi)
+    addq %rax, %rsi
+    cmpq %rsi, %rdx
+    jne .L2
+    jmp .L3
+.L1:
+    addq %rax, %rsi
+    addq %r8, %rsi
+    notq %rdx
+    addq %rsi, %rdx
+    xorl %esi, %esi
+.L4:
+    leaq (%rcx,%rsi), %rdi
+    clflush (%rdi)
+    addq %rax, %rsi
+    cmpq %rsi, %rdx
+    jne .L4
+.L3:
+    retq
+
+golden_no_snoop_hand_back:
+    movq 8(%rsp), %r8
+    movq 16(%rsp), %rdx
+    movq 40(%rsp), %rax
+    movq 48(%rsp), %rcx
+    movq 56(%rsp), %rdi
+    movzbl 116(%rsp), %r9d
+    movq 256(%rdi), %rsi
+    movzbl 272(%rdi), %r10d
+    lfence
+    cmpb $1, %r9b
+    jne .L1
+    movq %rdx, %r9
+    subq %r8, %r9
+    mfence
+    leaq -1(%rsi), %r11
+    addq %rax, %r9
+    andq %r11, %r9
+    andq %rax, %r11
+    movq %rax, %rdi
+    subq %r11, %rdi
+    addq %rsi, %rdx
+    addq %r11, %rdx
+    subq %r8, %rdx
+    subq %r9, %rdx
+    xorl %r8d, %r8d
+    testb $1, %r10b
+    je .L2
+.L3:
+    leaq (%rdi,%r8), %r9
+    clflushopt (%r9)
+    addq %rsi, %r8
+    cmpq %r8, %rdx
+    jne .L3
+    jmp .L4
+.L2:
+    leaq (%rdi,%r8), %r9
+    clflush (%r9)
+    addq %rsi, %r8
+    cmpq %r8, %rdx
+    jne .L2
+.L4:
+    mfence
+.L1:
+    testq %rcx, %rcx
+    je .L5
+    movzbl (%rax), %eax
+    retq
+.L5:
+    xorl %eax, %eax
+    retq
+
+golden_no_snoop_hand_over:
+    pushq %rbx
+    leaq 16(%rsp), %rax
+    movq 56(%rsp), %rcx
+    cmpb $1, 132(%rsp)
+    jne .L1
+    movq 24(%rsp), %r9
+    movq 32(%rsp), %rdx
+    movq 72(%rsp), %r11
+    movq %rdx, %r8
+    subq %r9, %r8
+    movq 256(%r11), %rsi
+    cmpb $1, 273(%r11)
+    jne .L2
+    leaq -1(%rsi), %rbx
+    addq %rcx, %r8
+    andq %rbx, %r8
+    andq %rcx, %rbx
+    movq %rcx, %r10
+    subq %rbx, %r10
+    cmpb $0, 272(%r11)
+    mfence
+    je .L3
+    addq %rsi, %rdx
+    addq %rbx, %rdx
+    subq %r9, %rdx
+    subq %r8, %rdx
+    xorl %r8d, %r8d
+.L4:
+    leaq (%r10,%r8), %r9
+    clflushopt (%r9)
+    addq %rsi, %r8
+    cmpq %r8, %rdx
+    jne .L4
+    jmp .L5
+.L2:
+    mfence
+    leaq -1(%rsi), %r11
+    addq %rcx, %r8
+    andq %r11, %r8
+    andq %rcx, %r11
+    movq %rcx, %r10
+    subq %r11, %r10
+    addq %rsi, %rdx
+    addq %r11, %rdx
+    subq %r9, %rdx
+    subq %r8, %rdx
+    xorl %r8d, %r8d
+.L6:
+    leaq (%r10,%r8), %r9
+    clwb (%r9)
+    addq %rsi, %r8
+    cmpq %r8, %rdx
+    jne .L6
+    jmp .L5
+.L3:
+    addq %rsi, %rdx
+    addq %rbx, %rdx
+    subq %r9, %rdx
+    subq %r8, %rdx
+    xorl %r8d, %r8d
+.L7:
+    leaq (%r10,%r8), %r9
+    clflush (%r9)
+    addq %rsi, %r8
+    cmpq %r8, %rdx
+    jne .L7
+.L5:
+    mfence
+.L1:
+    mfence
+    movl 24(%rax), %eax
+    movl %eax, (%rdi)
+    popq %rbx
+    retq
+
+golden_snooped_hand_back:
+    movq 40(%rsp), %rax
+    cmpq $0, 48(%rsp)
+    je .L1
+    movzbl (%rax), %eax
+    retq
+.L1:
+    xorl %eax, %eax
+    retq
+
+golden_snooped_hand_over:
+    movl 32(%rsp), %eax
+    movq 48(%rsp), %rcx
+    movl %eax, (%rdi)
+    retq
+
+golden_snooped_round_trip:
+    leaq 8(%rsp), %rax
+    cmpq $0, 56(%rsp)
+    je .L1
+    movq 40(%rax), %rax
+    movb $7, (%rax)
+    movzbl (%rax), %eax
+    retq
+.L1:
+    movq 40(%rax), %rax
+    xorl %eax, %eax
+    retq
