@@ -97,12 +97,12 @@ unsafe impl DmaSync for Aarch64Caches {
 
     #[inline]
     fn clean(&self, range: LineRange<'_>) {
-        range.pointers(self.geometry.line()).for_each(insn::dc_cvac);
+        range.pointers(self.geometry).for_each(insn::dc_cvac);
     }
 
     #[inline]
     unsafe fn invalidate(&self, range: LineRange<'_>) {
-        for line in range.pointers(self.geometry.line()) {
+        for line in range.pointers(self.geometry) {
             // SAFETY: the caller owns the range's granules and does without what was not written back.
             unsafe { insn::dc_ivac(line) };
         }
@@ -110,9 +110,7 @@ unsafe impl DmaSync for Aarch64Caches {
 
     #[inline]
     fn clean_and_invalidate(&self, range: LineRange<'_>) {
-        range
-            .pointers(self.geometry.line())
-            .for_each(insn::dc_civac);
+        range.pointers(self.geometry).for_each(insn::dc_civac);
     }
 
     #[inline]

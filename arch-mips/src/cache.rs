@@ -139,7 +139,7 @@ impl Mips32Caches {
     #[inline]
     fn each_line(&self, range: LineRange<'_>, operation: impl FnMut(*mut u8)) {
         match self.lines {
-            Lines::Of(geometry) => range.pointers(geometry.line()).for_each(operation),
+            Lines::Of(geometry) => range.pointers(geometry).for_each(operation),
             Lines::None => escape(range.start()),
         }
     }

@@ -64,10 +64,11 @@ pub const unsafe fn kseg0_region(memory: PhysRange) -> Result<Region, Error> {
 /// the two stand side by side if the lines leave the cache before the uncached address is used; the cached one is not
 /// used meanwhile.)
 pub const unsafe fn kseg1_alias(memory: PhysRange) -> Result<UncachedAlias, Error> {
-    match (kseg0(memory), kseg1(memory)) {
+    // SAFETY: passed on to the caller.
+    match (unsafe { kseg0_region(memory) }, kseg1(memory)) {
         (Ok(cached), Ok(uncached)) => {
             // SAFETY: both segments show the first 512 MiB; the rest is the caller's promise.
-            Ok(unsafe { UncachedAlias::new(cached, uncached, len(memory)) })
+            Ok(unsafe { UncachedAlias::new(cached, uncached) })
         }
         (Err(error), _) | (_, Err(error)) => Err(error),
     }

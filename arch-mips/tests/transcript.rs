@@ -56,9 +56,9 @@ fn board(sync: Mips32Caches) -> &'static Board {
         sync,
         pool,
         // SAFETY: on the host cached and uncached accesses are the same.
-        alias: unsafe { UncachedAlias::new(memory, memory, 4096) },
-        direct_map: DirectMap::new(Box::leak(Box::new([region]))).unwrap(),
-        bus: BusMap::new(Box::leak(Box::new([window]))).unwrap(),
+        alias: unsafe { UncachedAlias::new(region, memory) },
+        direct_map: DirectMap::one(Box::leak(Box::new(region))),
+        bus: BusMap::one(Box::leak(Box::new(window))),
         ledger: Ledger::new(),
     }))
 }

@@ -54,12 +54,12 @@ unsafe impl DmaSync for ZicbomCaches {
 
     #[inline]
     fn clean(&self, range: LineRange<'_>) {
-        range.pointers(self.geometry.line()).for_each(cbo_clean);
+        range.pointers(self.geometry).for_each(cbo_clean);
     }
 
     #[inline]
     unsafe fn invalidate(&self, range: LineRange<'_>) {
-        for block in range.pointers(self.geometry.line()) {
+        for block in range.pointers(self.geometry) {
             // SAFETY: the caller owns every granule of the range, and a block is a granule.
             unsafe { cbo_inval(block) };
         }
@@ -67,7 +67,7 @@ unsafe impl DmaSync for ZicbomCaches {
 
     #[inline]
     fn clean_and_invalidate(&self, range: LineRange<'_>) {
-        range.pointers(self.geometry.line()).for_each(cbo_flush);
+        range.pointers(self.geometry).for_each(cbo_flush);
     }
 
     #[inline]

@@ -1,7 +1,7 @@
 //! The same memory twice: cached, and through the uncached alias that some SoCs give it.
 #![expect(unsafe_code, reason = "that memory is mapped is the board's promise")]
 
-use dma_api::{Error, PhysAddr, PhysRange, UncachedAlias, pointer_at_offset};
+use dma_api::{Error, PhysAddr, PhysRange, Region, UncachedAlias, pointer_at_offset};
 
 /// The second, uncached physical address that some SoCs give their memory, as coherent memory.
 ///
@@ -37,18 +37,12 @@ pub const unsafe fn uncached_alias(
         Ok(uncached) => uncached,
         Err(error) => return Err(error),
     };
-    match (
-        pointer_at_offset(memory, offset),
-        pointer_at_offset(uncached, offset),
-    ) {
+    // SAFETY: passed on to the caller.
+    let cached = unsafe { Region::at_offset(memory, offset) };
+    match (cached, pointer_at_offset(uncached, offset)) {
         (Ok(cached), Ok(uncached)) => {
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "all of it is addressable, so that its length is"
-            )]
-            let len = memory.len_bytes() as usize;
             // SAFETY: the caller's promise is the same.
-            Ok(unsafe { UncachedAlias::new(cached, uncached, len) })
+            Ok(unsafe { UncachedAlias::new(cached, uncached) })
         }
         (Err(error), _) | (_, Err(error)) => Err(error),
     }

@@ -226,7 +226,7 @@ unsafe impl DmaSync for FlushedCaches {
 #[inline(always)]
 fn each_line(geometry: Geometry, range: LineRange<'_>, instruction: impl Fn(*mut u8)) {
     insn::mfence();
-    range.pointers(geometry.line()).for_each(instruction);
+    range.pointers(geometry).for_each(instruction);
 }
 
 #[inline(always)]

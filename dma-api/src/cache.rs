@@ -151,10 +151,17 @@ impl LineRange<'_> {
         self.len
     }
 
-    /// For caches maintained by CPU address: a pointer to the start of each line of `line` bytes (a power of two).
+    /// The physical addresses of the bytes.
+    #[must_use]
+    pub const fn phys(&self) -> PhysRange {
+        self.phys
+    }
+
+    /// For caches maintained by CPU address: a pointer to the start of each line.
     ///
     /// The pointers derive from the buffer's own; those of the first and last line may point outside the buffer.
-    pub fn pointers(&self, line: usize) -> impl Iterator<Item = *mut u8> + use<> {
+    pub fn pointers(&self, geometry: Geometry) -> impl Iterator<Item = *mut u8> + use<> {
+        let line = geometry.line();
         let (start, within) = (self.start.as_ptr(), line.wrapping_sub(1));
         let end = start.wrapping_add(self.len.wrapping_sub(1));
         let mut next = start.wrapping_sub(start.addr() & within);
@@ -171,9 +178,9 @@ impl LineRange<'_> {
         })
     }
 
-    /// For caches maintained by physical address: the address of the start of each line of `line` bytes (a power
-    /// of two).
-    pub fn physical(&self, line: u64) -> impl Iterator<Item = PhysAddr> + use<> {
+    /// For caches maintained by physical address: the address of the start of each line.
+    pub fn physical(&self, geometry: Geometry) -> impl Iterator<Item = PhysAddr> + use<> {
+        let line = geometry.line() as u64;
         let mask = !line.wrapping_sub(1);
         let (mut next, last) = (
             self.phys.start().get() & mask,
@@ -207,6 +214,7 @@ mod tests {
         let mut memory = Memory([0; 640]);
         let base = NonNull::from(&mut memory.0).cast::<u8>();
         for line in [1, 2, 4, 16, 32, 64] {
+            let geometry = Geometry::new(line, 64).unwrap();
             for start in 0..2 * 64 {
                 for len in 1..5 * 64 {
                     // SAFETY: `start + len` is at most 447, inside the 640 bytes.
@@ -222,11 +230,11 @@ mod tests {
                         .map(|n| n * line)
                         .collect();
                     let by_pointer: Vec<usize> = range
-                        .pointers(line)
+                        .pointers(geometry)
                         .map(|p| p.addr() - base.addr().get())
                         .collect();
                     let by_address: Vec<usize> = range
-                        .physical(line as u64)
+                        .physical(geometry)
                         .map(|p| usize::try_from(p.get()).unwrap() - 0x1000)
                         .collect();
                     assert_eq!(by_pointer, expected, "start {start} len {len} line {line}");
@@ -244,7 +252,7 @@ mod tests {
             // SAFETY: no byte is touched.
             let range = unsafe { LineRange::new(bytes, PhysAddr::new(0)) }.unwrap();
             range
-                .pointers(64)
+                .pointers(Geometry::new(64, 64).unwrap())
                 .map(|line| usize::MAX - line.addr())
                 .collect::<Vec<_>>()
         };
@@ -257,7 +265,9 @@ mod tests {
         // SAFETY: the bytes are mapped; their physical address is whatever the test says.
         let range = unsafe { LineRange::new(memory, PhysAddr::new(u64::MAX - 1)) }.unwrap();
         assert_eq!(
-            range.physical(64).collect::<Vec<_>>(),
+            range
+                .physical(Geometry::new(64, 64).unwrap())
+                .collect::<Vec<_>>(),
             vec![PhysAddr::new(u64::MAX - 63)]
         );
 

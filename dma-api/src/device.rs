@@ -17,7 +17,7 @@ use crate::{
 
 /// Whether a device's accesses look into the CPU's caches (the device is then called coherent).
 ///
-/// Firmware knows: `dma-coherent` in a device tree, `_CCA` in ACPI.
+/// Firmware knows: `dma-coherent` in a device tree, `_CCA` in ACPI. A wrong answer, in either direction, corrupts data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Snooping {
     /// It reads what the caches hold and its writes reach them: only order matters.
@@ -30,6 +30,9 @@ pub enum Snooping {
 ///
 /// Clones are the same device. Make one value for each bus master, since what is proved about one device
 /// ([`assert_quiet`](Self::assert_quiet)) is taken to hold for all buffers that were made through it.
+///
+/// All methods may be called by interrupt handlers if the machine's allocators may: the critical sections are short, and
+/// none is held while memory is copied, zeroed or maintained.
 #[derive(Clone, Debug)]
 pub struct Device<M> {
     machine: M,
@@ -175,6 +178,7 @@ impl<M: Machine + Clone> Device<M> {
         }
         let rounded = self.granule().round_up(wanted)?;
 
+        let (granule, boundary) = (self.granule(), self.limits.segment_boundary());
         let mut refusal = unreachable(&self.limits);
         for (window, reachable) in windows(&self.machine, &self.limits) {
             let request = Request {
@@ -182,7 +186,9 @@ impl<M: Machine + Clone> Device<M> {
                 lowest: reachable.start(),
                 highest: reachable.last(),
                 alignment: self.unit(),
-                boundary: self.limits.segment_boundary(),
+                // Whole granules cannot cross a larger boundary where their first bytes may not, nor avoid a smaller
+                // one, which the first bytes do not reach.
+                boundary: boundary.filter(|boundary| *boundary > granule),
                 bus_offset: window.bus_offset(),
             };
             let block = match allocate(&request) {
@@ -213,7 +219,8 @@ impl<M: Machine + Clone> Device<M> {
     ) -> Result<(PhysRange, DmaRange), Error> {
         let (granule, buffer_len) = (self.granule(), block.len_bytes());
         let cpu = block.memory().cast::<u8>().addr().get();
-        if !(granule.divides(cpu as u64) && granule.divides(buffer_len as u64)) {
+        let places = [cpu as u64, block.phys().start().get(), buffer_len as u64];
+        if !places.iter().all(|place| granule.divides(*place)) {
             let granule = usize::try_from(granule.get()).unwrap_or(usize::MAX);
             return Err(Error::SharedLine {
                 cpu,

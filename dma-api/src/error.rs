@@ -373,3 +373,10 @@ impl<T> fmt::Display for Refused<T> {
 }
 
 impl<T: fmt::Debug> core::error::Error for Refused<T> {}
+
+/// Drops the value and keeps the reason, so that `?` works where the value is of no more use.
+impl<T> From<Refused<T>> for Error {
+    fn from(refused: Refused<T>) -> Self {
+        refused.error
+    }
+}

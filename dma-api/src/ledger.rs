@@ -82,7 +82,8 @@ pub struct LedgerCounts {
 ///
 /// A block that was split takes one slot until its last part is gone. A buffer that is dropped while a device owns it
 /// takes one until [`Quiesced::release_quarantine`](crate::Quiesced::release_quarantine). If there is none left, a
-/// split is refused, and a dropped buffer is leaked and counted: no way leads to memory with two owners.
+/// split is refused, and a dropped buffer is leaked and counted: no way leads to memory with two owners. Make it as
+/// large as the blocks that are split at a time and the buffers that are lent at a time, together.
 #[derive(Debug)]
 pub struct Ledger<S: ?Sized = [Slot]> {
     book: Locked<Book<S>>,

@@ -51,7 +51,7 @@ pub use direction::{
     Bidirectional, DataDirection, DeviceReads, DeviceWrites, Direction, FromDevice, ToDevice,
 };
 pub use error::{Error, Refused};
-pub use ledger::{Ledger, LedgerCounts, Slot};
+pub use ledger::{DeviceId, Ledger, LedgerCounts, Slot};
 pub use limits::{Alignment, DmaMask, Limits, Request};
 pub use machine::Machine;
 pub use map::{BusMap, DirectMap, Region, Window, pointer_at_offset};

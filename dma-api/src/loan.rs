@@ -26,8 +26,9 @@ impl<M: Machine + Clone> Device<M> {
     /// * the device's limits, as [`Limits::check`](crate::Limits::check) judges them.
     ///
     /// # Safety
-    /// Until the handle, and the one that comes back from [`DeviceOwned::sync_for_cpu`], is dropped, and its
-    /// quarantine released if it was dropped while the device owned it:
+    /// Until the handle, and every one that comes from it by being handed back, handed over again or split, is dropped by
+    /// the CPU's owner; or, for one dropped while the device owned it, until its quarantine is released, which for one
+    /// that the ledger counts as leaked is never:
     /// * `memory` is valid for reads, initialised and physically contiguous, and valid for writes if `D` lets the
     ///   device write or the handle that comes back is written through;
     /// * nobody else accesses it, and nobody writes to it at all while the device owns it.
@@ -40,7 +41,8 @@ impl<M: Machine + Clone> Device<M> {
 
         let (cpu, len) = (memory.cast::<u8>().addr().get(), memory.len());
         let granule = self.granule();
-        let alone = granule.divides(cpu as u64) && granule.divides(len as u64);
+        let places = [cpu as u64, phys.start().get(), len as u64];
+        let alone = places.iter().all(|place| granule.divides(*place));
         if D::DATA.device_writes() && !alone {
             let granule = usize::try_from(granule.get()).unwrap_or(usize::MAX);
             return Err(Error::SharedLine { cpu, len, granule });

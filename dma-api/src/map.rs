@@ -199,6 +199,18 @@ impl Region {
         }
     }
 
+    /// Where the CPU sees the first byte.
+    #[must_use]
+    pub const fn cpu(&self) -> NonNull<u8> {
+        self.cpu
+    }
+
+    /// The physical addresses.
+    #[must_use]
+    pub const fn phys(&self) -> PhysRange {
+        self.phys
+    }
+
     fn cpu_start(&self) -> u64 {
         self.cpu.addr().get() as u64
     }
@@ -318,8 +330,8 @@ impl<'a> DirectMap<'a> {
         else {
             return Err(missing);
         };
-        // SAFETY: the region contains the range, so the offset stays inside memory that is mapped from `cpu` on.
-        let start = unsafe { region.cpu.add(offset) };
+        // A region may be longer than `add` may step over; inside it nothing wraps.
+        let start = NonNull::new(region.cpu.as_ptr().wrapping_add(offset)).ok_or(missing)?;
         Ok(NonNull::slice_from_raw_parts(start, len))
     }
 }

@@ -70,15 +70,17 @@ unsafe impl Send for Block {}
 /// * A block that [`allocate`](Self::allocate) returns meets the [`Block::new`] contract until it is given back, is
 ///   at least as long as the request and meets each of its limits ([`Request::first_fit`] decides).
 /// * Every byte of it is zero, those behind the requested length too.
+/// * [`free`](Self::free) refuses every block that this very allocator has not handed out or that it has back already;
+///   CPU address, physical address and length must all match. It is a safe method: anybody may call it with any block.
 /// * Nothing that the allocator relies on is stored inside memory it has handed out.
 /// * If devices of the machine do not snoop, blocks are cacheable memory, and start and end at multiples of the
-///   write-back granule whenever the request's length and alignment are multiples of it.
+///   write-back granule, by CPU and by physical address, whenever the request's length and alignment are multiples of it.
 ///
 /// # Example
 /// A page allocator of an operating system:
 /// ```
 /// # use core::ptr::NonNull;
-/// # use dma_api::{Block, DmaAllocator, Error, PhysAddr, Refused, Request};
+/// # use dma_api::{Alignment, Block, DmaAllocator, Error, PhysAddr, Refused, Request};
 /// # struct Frames;
 /// # impl Frames {
 /// #     fn zeroed(&self, _: usize, _: &Request) -> Option<(NonNull<u8>, u64)> { None }
@@ -90,11 +92,9 @@ unsafe impl Send for Block {}
 /// // its books elsewhere.
 /// unsafe impl DmaAllocator for Pages {
 ///     fn allocate(&self, request: &Request) -> Result<Block, Error> {
-///         let len = request.len.get().next_multiple_of(4096);
-///         let (start, phys) = self.0.zeroed(len / 4096, request).ok_or(Error::Exhausted {
-///             len: request.len.get(),
-///             largest_free: 0,
-///         })?;
+///         let len = Alignment::new(4096)?.round_up(request.len)?.get();
+///         let refused = Error::Exhausted { len, largest_free: 0 };
+///         let (start, phys) = self.0.zeroed(len / 4096, request).ok_or(refused)?;
 ///         // SAFETY: the frames were free and are now this block's.
 ///         unsafe { Block::new(NonNull::slice_from_raw_parts(start, len), PhysAddr::new(phys)) }
 ///     }

@@ -19,7 +19,8 @@ pub const UNITS_PER_WORD: usize = u32::BITS as usize;
 ///
 /// It is made empty, so that it can be a `static`, and given its memory once, at boot. Any number of units can be
 /// had, not only powers of two; the lowest free place that meets a request is taken. The search takes time
-/// proportional to the units in the pool. The memory is zeroed outside the lock.
+/// proportional to the units in the pool, a word of the bitmap at a time, in a critical section: interrupt handlers
+/// may allocate and free. The memory is zeroed outside of it.
 ///
 /// ```
 /// use dma_api::{Alignment, PhysAddr, Pool};
@@ -59,11 +60,12 @@ impl<const WORDS: usize> Pool<WORDS> {
     ///
     /// # Errors
     /// [`Error::PoolInUse`]; [`Error::ZeroLength`] if `len` is less than a unit; [`Error::Misaligned`] if `cpu` or
-    /// `phys` is; [`Error::RangeWraps`]; [`Error::PoolTooLarge`] if `WORDS` are too few.
+    /// `phys` is; [`Error::RangeWraps`], also for more bytes than `isize::MAX`, which no pointer may step over;
+    /// [`Error::PoolTooLarge`] if `WORDS` are too few.
     ///
     /// # Safety
-    /// For as long as the pool exists, the `len` bytes from `cpu` on are valid for reads and writes, contiguous from
-    /// `phys` on, and used by nobody else.
+    /// For as long as the pool or a block that it handed out exists, the `len` bytes from `cpu` on are valid for reads
+    /// and writes, contiguous from `phys` on, and used by nobody else.
     pub unsafe fn adopt(
         &self,
         cpu: NonNull<u8>,
@@ -87,12 +89,12 @@ impl<const WORDS: usize> Pool<WORDS> {
             return Err(Error::PoolTooLarge { units, capacity });
         }
         let len = units.saturating_mul(unit_len);
-        if cpu
+        let ends = cpu
             .addr()
             .get()
             .checked_add(len.saturating_sub(1))
-            .is_none()
-        {
+            .is_some();
+        if !ends || isize::try_from(len).is_err() {
             return Err(Error::RangeWraps {
                 start: cpu.addr().get() as u64,
                 len: len as u64,
@@ -205,7 +207,7 @@ impl<const WORDS: usize> Books<WORDS> {
         let last = first
             .saturating_add(memory.units_in(len.get()))
             .saturating_sub(1);
-        (first..=last).for_each(|unit| self.taken.set(unit, true));
+        self.taken.set_all(first, last, true);
         self.ends.set(last, true);
         let offset = first.saturating_mul(memory.unit_len);
         // SAFETY: the run of units lies inside the memory.
@@ -236,13 +238,15 @@ impl<const WORDS: usize> Books<WORDS> {
         let last = first.saturating_add(memory.units_in(len)).saturating_sub(1);
         let before = first.checked_sub(1);
         let begins = before.is_none_or(|before| !self.taken.get(before) || self.ends.get(before));
-        let end = (first..memory.units).find(|unit| !self.taken.get(*unit) || self.ends.get(*unit));
-        if !(exact && begins && end == Some(last) && self.ends.get(last)) {
+        let next_end = self.ends.next(first, memory.units, true);
+        let next_free = self.taken.next(first, memory.units, false);
+        let ends = next_end == Some(last) && next_free.is_none_or(|free| free > last);
+        if !(exact && begins && ends) {
             return Err(Error::NotAllocated { phys, len });
         }
 
         self.ends.set(last, false);
-        (first..=last).for_each(|unit| self.taken.set(unit, false));
+        self.taken.set_all(first, last, false);
         Ok(())
     }
 
@@ -297,6 +301,29 @@ impl<const WORDS: usize> Bits<WORDS> {
     fn set(&mut self, bit: usize, value: bool) {
         let (word, mask) = locate(bit);
         if let Some(word) = self.0.get_mut(word) {
+            *word = if value { *word | mask } else { *word & !mask };
+        }
+    }
+
+    /// Sets all bits from `first` to `last`, both included, a word at a time.
+    fn set_all(&mut self, first: usize, last: usize, value: bool) {
+        let (first_word, first_mask) = locate(first);
+        let (last_word, last_mask) = locate(last);
+        let (from_first, up_to_last) = (
+            first_mask.wrapping_neg(),
+            last_mask | last_mask.wrapping_sub(1),
+        );
+        for (index, word) in self.0.iter_mut().enumerate().skip(first_word) {
+            if index > last_word {
+                break;
+            }
+            let mut mask = u32::MAX;
+            if index == first_word {
+                mask &= from_first;
+            }
+            if index == last_word {
+                mask &= up_to_last;
+            }
             *word = if value { *word | mask } else { *word & !mask };
         }
     }

@@ -7,6 +7,7 @@ use crate::{
     error::{Error, Refused},
     handover,
     limits::Request,
+    map::Region,
     memory::{Block, DmaAllocator},
     sync::DmaSync,
 };
@@ -18,9 +19,9 @@ use crate::{
 /// # Implementation safety
 /// A block from [`allocate`](Self::allocate) keeps the promises of [`DmaAllocator::allocate`], save that the CPU
 /// accesses it in such a way that stores reach memory and loads come from it without any cache maintenance; and no
-/// cache holds a line of it.
+/// cache holds a line of it. [`free`](Self::free) refuses what [`allocate`](Self::allocate) has not handed out.
 pub unsafe trait CoherentSource {
-    /// Coherent memory for `request`, all zero.
+    /// Coherent memory for `request`, all zero. Its length and alignment are multiples of the write-back granule.
     ///
     /// * `memory`, `sync`: the machine's allocator of cached memory and its caches, for sources that build on them.
     ///
@@ -106,62 +107,77 @@ unsafe impl<A: DmaAllocator> CoherentSource for UncachedMemory<A> {
 
 /// A second address of the same memory that bypasses the caches: KSEG1 on MIPS, an alias window of a SoC.
 ///
-/// Memory comes from the machine's ordinary allocator; its lines leave the caches before the alias is used.
+/// Memory comes from the part of the machine's ordinary allocator that the alias shows; its lines leave the caches before
+/// the alias is used.
 #[derive(Clone, Copy, Debug)]
 pub struct UncachedAlias {
-    cached: NonNull<u8>,
+    cached: Region,
+    /// Invariant: the bytes of `cached` are mapped from here on, too.
     uncached: NonNull<u8>,
-    /// Invariant: that many bytes are mapped from both pointers on, the same bytes.
-    len: usize,
 }
 
 impl UncachedAlias {
-    /// * `cached`, `uncached`: two CPU addresses of the same `len` bytes.
+    /// * `cached`: memory as it is cached;
+    /// * `uncached`: where the same bytes begin, uncached.
     ///
     /// # Safety
     /// For as long as the value exists both map the same physical memory; accesses through `uncached` bypass every
     /// cache; and the architecture allows the two mappings side by side if a line is cleaned and invalidated before
     /// the uncached one is used.
     #[must_use]
-    pub const unsafe fn new(cached: NonNull<u8>, uncached: NonNull<u8>, len: usize) -> Self {
-        Self {
-            cached,
-            uncached,
-            len,
-        }
+    pub const unsafe fn new(cached: Region, uncached: NonNull<u8>) -> Self {
+        Self { cached, uncached }
     }
 
-    /// The same block seen through the mapping that starts at `to` instead of the one that starts at `from`.
+    /// The same request, for memory that the alias shows.
+    fn narrow(&self, request: &Request) -> Result<Request, Error> {
+        let shown = self.cached.phys();
+        let lowest = request.lowest.max(shown.start());
+        let highest = request.highest.min(shown.last());
+        if lowest > highest {
+            let capacity = usize::try_from(shown.len_bytes()).unwrap_or(usize::MAX);
+            return Err(Error::NeverFits {
+                len: request.len.get(),
+                capacity,
+            });
+        }
+        Ok(Request {
+            lowest,
+            highest,
+            ..*request
+        })
+    }
+
+    /// The same block through the mapping that begins at `to` instead of the one that begins at `from`.
     fn rebase(
         &self,
         block: Block,
         from: NonNull<u8>,
         to: NonNull<u8>,
     ) -> Result<Block, Refused<Block>> {
-        let (phys, len) = (block.phys().start(), block.len_bytes());
-        let start = block.memory().cast::<u8>().addr().get();
-        let offset = start.wrapping_sub(from.addr().get());
-        let inside = start >= from.addr().get()
-            && offset.checked_add(len).is_some_and(|end| end <= self.len);
-        if !inside {
+        let (phys, len) = (block.phys(), block.len_bytes());
+        let first = self.cached.phys().start().get();
+        let offset = usize::try_from(phys.start().get().wrapping_sub(first)).unwrap_or(usize::MAX);
+        let here = from.as_ptr().wrapping_add(offset);
+        let there = NonNull::new(to.as_ptr().wrapping_add(offset));
+        let is_here = here == block.memory().cast().as_ptr() && self.cached.phys().contains(phys);
+        let Some(start) = there.filter(|_| is_here) else {
             return Err(Refused::new(
                 Error::ForeignBlock {
-                    phys: phys.get(),
+                    phys: phys.start().get(),
                     len,
                 },
                 block,
             ));
-        }
+        };
 
-        // SAFETY: `offset + len` was just checked to lie inside the `len` bytes mapped from `to` on.
-        let start = unsafe { to.add(offset) };
+        let memory = NonNull::slice_from_raw_parts(start, len);
         // SAFETY: the same memory, which the consumed block had for itself.
-        let rebased = unsafe { Block::new(NonNull::slice_from_raw_parts(start, len), phys) };
-        rebased.map_err(|error| Refused::new(error, block))
+        unsafe { Block::new(memory, phys.start()) }.map_err(|error| Refused::new(error, block))
     }
 }
 
-// SAFETY: the value is two addresses; the memory is the allocator's business.
+// SAFETY: the value is addresses; the memory is the allocator's business.
 unsafe impl Send for UncachedAlias {}
 // SAFETY: as above.
 unsafe impl Sync for UncachedAlias {}
@@ -174,19 +190,16 @@ unsafe impl CoherentSource for UncachedAlias {
         sync: &S,
         request: &Request,
     ) -> Result<Block, Error> {
-        let block = memory.allocate(request)?;
+        let block = memory.allocate(&self.narrow(request)?)?;
         handover::leave_caches(sync, block.lines());
-        let uncached = match self.rebase(block, self.cached, self.uncached) {
-            Ok(uncached) => uncached,
-            Err(refused) => {
-                // The allocator's own block: it takes back what it has just handed out.
-                memory
-                    .free(refused.value)
-                    .map_err(|refused| refused.error)?;
-                return Err(refused.error);
-            }
-        };
-        Ok(uncached)
+        match self.rebase(block, self.cached.cpu(), self.uncached) {
+            Ok(uncached) => Ok(uncached),
+            // An allocator that does not keep to the request: it gets its block back, or the block is lost.
+            Err(refused) => Err(memory
+                .free(refused.value)
+                .err()
+                .map_or(refused.error, |twice| twice.error)),
+        }
     }
 
     fn free<A: DmaAllocator, S: DmaSync>(
@@ -197,6 +210,11 @@ unsafe impl CoherentSource for UncachedAlias {
     ) -> Result<(), Refused<Block>> {
         // Stores through the alias must have reached memory before anybody uses the cached address.
         sync.before_doorbell(block.memory().cast());
-        memory.free(self.rebase(block, self.uncached, self.cached)?)
+        let cached = self.rebase(block, self.uncached, self.cached.cpu())?;
+        memory.free(cached).map_err(|refused| {
+            match self.rebase(refused.value, self.cached.cpu(), self.uncached) {
+                Ok(block) | Err(Refused { value: block, .. }) => Refused::new(refused.error, block),
+            }
+        })
     }
 }

@@ -23,7 +23,8 @@ use crate::{
 
 impl<M: Machine + Clone> Device<M> {
     /// A new buffer of `len` bytes for transfers in direction `D`: cached, contiguous, all zero, and alone in its
-    /// cache lines. The CPU owns it.
+    /// cache lines. The CPU owns it. The zeros reach memory with the hand-over, up to the end of the last granule; what
+    /// an allocator rounded up beyond that the device is not told of.
     ///
     /// # Errors
     /// * [`Error::ZeroLength`];
@@ -393,8 +394,9 @@ impl<M: Machine, D: Direction> DeviceOwned<M, D> {
     /// [`received`](CpuOwned::received).
     ///
     /// # Safety
-    /// The device has finished: the CPU has read so from the device or from memory the device wrote, and it will
-    /// access this buffer no more.
+    /// * The device has finished: the CPU has read so from the device or from memory the device wrote, and it will
+    ///   access this buffer no more.
+    /// * It is the device that this buffer was allocated for, and it snoops if its [`Device`] was told so.
     pub unsafe fn sync_for_cpu(self) -> CpuOwned<M, D> {
         let Self { mut mapping, .. } = self;
         // SAFETY: the device has finished (S3), and the buffer was handed over when this handle was made.

@@ -20,6 +20,9 @@ use crate::cache::{Geometry, LineRange};
 ///   same bytes as the CPU (on Arm the point of *coherency*), whichever core executes them.
 /// * They touch the lines named and no others. An implementation may clean and invalidate where only one of the
 ///   two was asked for, but may not write a line back that no store has changed.
+/// * [`complete`](Self::complete) waits for what the calling thread issued, though it may have been moved to another
+///   processor since: either the operations or the scheduler see to that (Linux has a DSB in its context switch on Arm),
+///   or the operating system keeps a thread from moving in between.
 /// * Each method is a compiler barrier for the memory it is given: an `asm!` without `nomem`, or an equivalent.
 ///
 /// # Example
@@ -43,16 +46,16 @@ use crate::cache::{Geometry, LineRange};
 ///         self.geometry
 ///     }
 ///     fn clean(&self, range: LineRange<'_>) {
-///         range.pointers(self.geometry.line()).for_each(insn::clean);
+///         range.pointers(self.geometry).for_each(insn::clean);
 ///     }
 ///     unsafe fn invalidate(&self, range: LineRange<'_>) {
-///         for line in range.pointers(self.geometry.line()) {
+///         for line in range.pointers(self.geometry) {
 ///             // SAFETY: passed on to the caller.
 ///             unsafe { insn::invalidate(line) };
 ///         }
 ///     }
 ///     fn clean_and_invalidate(&self, range: LineRange<'_>) {
-///         range.pointers(self.geometry.line()).for_each(insn::clean_and_invalidate);
+///         range.pointers(self.geometry).for_each(insn::clean_and_invalidate);
 ///     }
 ///     fn complete(&self) {
 ///         insn::barrier();
@@ -95,7 +98,7 @@ pub unsafe trait DmaSync {
     /// Issues: write dirty lines of the range back, then discard them.
     fn clean_and_invalidate(&self, range: LineRange<'_>);
 
-    /// Waits until all maintenance issued by this processor has taken effect for every device.
+    /// Waits until all maintenance that was issued has taken effect for every device.
     fn complete(&self);
 
     /// Orders every earlier access to memory before every later store, to memory or to a device's registers: the

@@ -101,7 +101,7 @@ impl SimCaches {
 
     fn issue(&self, operation: Operation, range: LineRange<'_>) {
         let mut state = self.step();
-        let first = range.physical(1).next().expect("a range is not empty");
+        let first = range.phys().start();
         let offset = usize::try_from(first.get() - self.phys.get()).expect("in simulated memory");
         let bytes = offset..offset + range.len_bytes();
         assert!(

@@ -50,6 +50,7 @@ pub(crate) struct Views {
     absent: Vec<bool>,
     posted: Vec<(Route, usize, Vec<u8>)>,
     granule: usize,
+    line: usize,
 }
 
 impl Views {
@@ -75,6 +76,7 @@ impl Views {
             absent: vec![false; len / granule],
             posted: Vec::new(),
             granule,
+            line: geometry.line(),
         }
     }
 
@@ -106,20 +108,21 @@ impl Views {
         bytes: Range<usize>,
         fills: bool,
     ) -> usize {
-        let first = bytes.start / self.granule;
-        let last = (bytes.end - 1) / self.granule;
+        // Operations step by lines; only the cache's own write-backs take granules.
+        let first = bytes.start / self.line;
+        let last = (bytes.end - 1) / self.line;
         for index in first..=last {
-            let granule = index * self.granule..(index + 1) * self.granule;
+            let line = index * self.line..(index + 1) * self.line;
             match operation {
-                Operation::Clean => self.write_back(&granule),
-                Operation::Invalidate => self.fill(&granule),
+                Operation::Clean => self.write_back(&line),
+                Operation::Invalidate => self.fill(&line),
                 Operation::CleanAndInvalidate => {
-                    self.write_back(&granule);
-                    self.fill(&granule);
+                    self.write_back(&line);
+                    self.fill(&line);
                 }
             }
             if !fills && !matches!(operation, Operation::Clean) {
-                self.absent[index] = true;
+                self.absent[line.start / self.granule] = true;
             }
         }
         last - first + 1

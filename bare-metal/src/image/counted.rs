@@ -53,7 +53,7 @@ impl<S: DmaSync> Counted<S> {
     }
 
     fn count(&self, counter: &AtomicUsize, range: &LineRange<'_>) {
-        let lines = range.pointers(self.caches.geometry().line()).count();
+        let lines = range.pointers(self.caches.geometry()).count();
         counter.fetch_add(lines, Ordering::Relaxed);
     }
 }

@@ -51,12 +51,13 @@ impl Board {
         unsafe { CACHED.adopt(cached, phys, len, Alignment::new(UNIT)?) }?;
         // SAFETY: M-mode enables the operations, or executes them for a CPU that lacks them.
         let caches = unsafe { ZicbomCaches::new(BLOCK_SIZE) }.expect("64 is a size of blocks");
+        // SAFETY: the page tables never change.
+        let region = unsafe { Region::new(cached, phys, len) }?;
         Ok(Self {
             caches: Counted::new(caches),
             // SAFETY: the page tables map both to the same memory; QEMU has no cache that could disagree.
-            coherent: unsafe { UncachedAlias::new(cached, uncached, len) },
-            // SAFETY: the page tables never change.
-            region: unsafe { Region::new(cached, phys, len) }?,
+            coherent: unsafe { UncachedAlias::new(region, uncached) },
+            region,
             window: Window::identity(phys, len as u64)?,
         })
     }
