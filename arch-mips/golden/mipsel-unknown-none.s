@@ -1,9 +1,9 @@
 # arch-mips for mipsel-unknown-none, by rustc 1.96.0 (LLVM 22)
 
 golden_clean:
-    lw $3, 20($5)
     lw $2, 0($4)
     lbu $1, 8($4)
+    lw $3, 20($5)
     addiu $4, $zero, 1
     bne $1, $4, .L1
     nop
@@ -60,8 +60,8 @@ golden_clean:
     nop
 
 golden_clean_and_invalidate:
-    lw $3, 20($5)
     lw $2, 0($4)
+    lw $3, 20($5)
     beqz $2, .L1
     nop
     lw $4, 16($5)
@@ -103,10 +103,10 @@ golden_hand_back:
     andi $1, $1, 1
     beqz $1, .L1
     nop
-    lbu $1, 328($7)
     lw $3, 320($7)
-    andi $1, $1, 1
-    beqz $1, .L2
+    lbu $1, 328($7)
+    addiu $7, $zero, 1
+    bne $1, $7, .L2
     subu $8, $5, $6
     beqz $3, .L3
     nop
@@ -164,10 +164,10 @@ golden_hand_over:
     lw $1, 80($4)
     lw $7, 32($4)
     lw $6, 40($4)
+    addiu $9, $zero, 1
     lw $3, 320($1)
     lbu $1, 328($1)
-    andi $1, $1, 1
-    beqz $1, .L2
+    bne $1, $9, .L2
     subu $8, $6, $7
     beqz $3, .L3
     nop
@@ -219,9 +219,9 @@ golden_hand_over:
     sw $1, 0($5)
 
 golden_invalidate:
-    lw $3, 20($5)
     lw $2, 0($4)
     lbu $1, 8($4)
+    lw $3, 20($5)
     addiu $4, $zero, 1
     bne $1, $4, .L1
     nop

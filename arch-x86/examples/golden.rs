@@ -57,7 +57,8 @@ unsafe impl<S: DmaSync, const SNOOPED: bool> Machine for Board<S, SNOOPED> {
     }
 }
 
-/// Hands a buffer to a device that snoops and rings: the doorbell is all there is.
+/// Hands a buffer to a device that snoops and rings. Beside the doorbell there is one load: of the pointer, for the
+/// compiler barrier to take.
 ///
 /// # Safety
 /// `doorbell` is the device's register.
@@ -66,6 +67,23 @@ pub unsafe extern "C" fn golden_snooped_hand_over(
     buffer: CpuOwned<Pc, ToDevice>,
     doorbell: *mut u32,
 ) {
+    // SAFETY: the caller's promise.
+    unsafe { hand_over(buffer, doorbell) };
+}
+
+/// Fills, hands over and rings as a driver does: the pointer is in a register already, and nothing is left between the
+/// payload's store and the doorbell's but the load of the address.
+///
+/// # Safety
+/// `doorbell` is the device's register.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn golden_snooped_send(
+    mut buffer: CpuOwned<Pc, ToDevice>,
+    doorbell: *mut u32,
+) {
+    if let Some(first) = buffer.as_mut_slice().first_mut() {
+        *first = 7;
+    }
     // SAFETY: the caller's promise.
     unsafe { hand_over(buffer, doorbell) };
 }

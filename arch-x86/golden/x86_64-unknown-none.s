@@ -2,9 +2,9 @@
 
 golden_clean:
     leaq 8(%rsp), %rdx
-    movq (%rdi), %rax
     cmpb $1, 17(%rdi)
     jne .L1
+    movq (%rdi), %rax
     movq (%rdx), %rcx
     movq 24(%rdx), %rsi
     leaq -1(%rax), %r8
@@ -29,6 +29,7 @@ golden_clean:
     jne .L3
     jmp .L4
 .L1:
+    movq (%rdi), %rax
     movq (%rdx), %rcx
     movq 24(%rdx), %rsi
     mfence
@@ -168,9 +169,9 @@ golden_no_snoop_hand_over:
     movq 72(%rsp), %r11
     movq %rdx, %r8
     subq %r9, %r8
-    movq 256(%r11), %rsi
     cmpb $1, 273(%r11)
     jne .L2
+    movq 256(%r11), %rsi
     leaq -1(%rsi), %rbx
     addq %rcx, %r8
     andq %rbx, %r8
@@ -193,6 +194,7 @@ golden_no_snoop_hand_over:
     jne .L4
     jmp .L5
 .L2:
+    movq 256(%r11), %rsi
     mfence
     leaq -1(%rsi), %r11
     addq %rcx, %r8
@@ -260,4 +262,15 @@ golden_snooped_round_trip:
 .L1:
     movq 40(%rax), %rax
     xorl %eax, %eax
+    retq
+
+golden_snooped_send:
+    leaq 8(%rsp), %rax
+    cmpq $0, 56(%rsp)
+    movq 48(%rsp), %rcx
+    je .L1
+    movb $7, (%rcx)
+.L1:
+    movl 24(%rax), %eax
+    movl %eax, (%rdi)
     retq
