@@ -227,6 +227,49 @@ fn without_each(word: &str, mark: &str, length: impl Fn(&str) -> Option<usize>) 
     text
 }
 
+/// Of a golden text, the functions' names and the instructions that no compiler chooses: cache maintenance and barriers,
+/// each without its registers.
+pub(crate) fn essence(text: &str) -> Vec<String> {
+    const CHOSEN_BY_US: [&str; 14] = [
+        "dc ivac",
+        "dc cvac",
+        "dc civac",
+        "dsb",
+        "dmb",
+        "fence",
+        ".insn i 15, 2",
+        "cache",
+        "sync",
+        "clflush",
+        "clwb",
+        "mfence",
+        "lfence",
+        "sfence",
+    ];
+    let is_kept = |line: &&str| {
+        let name = line.ends_with(':') && !line.starts_with(".L");
+        name || CHOSEN_BY_US.iter().any(|start| line.starts_with(start))
+    };
+    text.lines()
+        .map(str::trim)
+        .filter(is_kept)
+        .map(without_registers)
+        .collect()
+}
+
+fn without_registers(instruction: &str) -> String {
+    let is_register = |word: &str| {
+        let number = word.strip_prefix(['x', 'a', 't', 's']).unwrap_or_default();
+        let plain = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        plain || word.starts_with(['%', '$'])
+    };
+    let words = instruction.split([' ', ',', '(', ')']);
+    words
+        .filter(|word| !word.is_empty() && !is_register(word))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -334,5 +377,24 @@ other:
         ]);
 
         assert_eq!(to_text(&functions), "\ngolden_a:\n\ngolden_b:\n    ret\n");
+    }
+
+    #[test]
+    fn the_essence_is_maintenance_and_barriers_in_their_order() {
+        let text = "golden_clean:\n    cbz x1, .L1\n.L1:\n    dc cvac, x0\n    add x0, x0, x2\n    dsb sy\n    ret\n";
+        let other = "golden_clean:\n.L7:\n    dc cvac, x9\n    dsb sy\n    ret\n";
+        let swapped = "golden_clean:\n    dsb sy\n    dc cvac, x0\n    ret\n";
+
+        assert_eq!(essence(text), ["golden_clean:", "dc cvac", "dsb sy"]);
+        let insn = ".insn i 15, 2, zero, a1, 0\nclflushopt (%rdi)\ncache 21, 0($4)\nfence ir, rw";
+        let expected = [
+            ".insn i 15 2 zero 0",
+            "clflushopt",
+            "cache 21 0",
+            "fence ir rw",
+        ];
+        assert_eq!(essence(insn), expected);
+        assert_eq!(essence(text), essence(other));
+        assert_ne!(essence(text), essence(swapped));
     }
 }

@@ -124,13 +124,13 @@ unsafe impl Hal for DmaHal {
     }
 
     unsafe fn share(buffer: NonNull<[u8]>, direction: BufferDirection) -> PhysAddr {
-        // SAFETY: the driver's buffer stays valid, and untouched, until it is unshared.
-        let lent = unsafe {
-            match direction {
-                BufferDirection::DriverToDevice => lend(buffer, Handle::To),
-                BufferDirection::DeviceToDriver => lend(buffer, Handle::From),
-                BufferDirection::Both => lend(buffer, Handle::Both),
-            }
+        let lent = match direction {
+            // SAFETY: the driver's buffer stays valid, and untouched, until it is unshared.
+            BufferDirection::DriverToDevice => unsafe { lend(buffer, Handle::To) },
+            // SAFETY: as above.
+            BufferDirection::DeviceToDriver => unsafe { lend(buffer, Handle::From) },
+            // SAFETY: as above.
+            BufferDirection::Both => unsafe { lend(buffer, Handle::Both) },
         };
         TRANSFERS.fetch_add(1, Ordering::Relaxed);
         BYTES.fetch_add(buffer.len(), Ordering::Relaxed);
