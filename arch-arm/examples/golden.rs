@@ -7,47 +7,11 @@
 )]
 
 use arch_arm::{Aarch64Caches, NonCacheable};
-use dma_api::{
-    BusMap, CpuOwned, DeviceOwned, DirectMap, DmaSync, FromDevice, Ledger, LineRange, Machine,
-    Pool, Region, Slot, ToDevice, Window,
-};
+use dma_api::{Assembled, CpuOwned, DeviceOwned, DmaSync, FromDevice, LineRange, Pool, ToDevice};
 
-/// A machine none of whose devices snoops.
-#[derive(Debug)]
-pub struct Board {
-    caches: Aarch64Caches,
-    pool: Pool<1>,
-    uncached: NonCacheable<Pool<1>>,
-    ledger: Ledger<[Slot; 1]>,
-    memory: Region,
-    bus: Window,
-}
-
-// SAFETY: the parts are always the same; no value is ever made.
-unsafe impl Machine for Board {
-    type Sync = Aarch64Caches;
-    type Memory = Pool<1>;
-    type Coherent = NonCacheable<Pool<1>>;
-
-    fn sync(&self) -> &Aarch64Caches {
-        &self.caches
-    }
-    fn memory(&self) -> &Pool<1> {
-        &self.pool
-    }
-    fn coherent_source(&self) -> &NonCacheable<Pool<1>> {
-        &self.uncached
-    }
-    fn direct_map(&self) -> DirectMap<'_> {
-        DirectMap::one(&self.memory)
-    }
-    fn bus(&self) -> BusMap<'_> {
-        BusMap::one(&self.bus)
-    }
-    fn ledger(&self) -> &Ledger {
-        &self.ledger
-    }
-}
+/// A machine none of whose devices snoops. No value is ever made.
+pub type Board =
+    Assembled<'static, Aarch64Caches, &'static Pool<1>, NonCacheable<&'static Pool<1>>>;
 
 /// Hands a buffer to the device and rings.
 ///

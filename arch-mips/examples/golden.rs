@@ -11,47 +11,12 @@ use core::mem::forget;
 
 use arch_mips::Mips32Caches;
 use dma_api::{
-    BusMap, CpuOwned, DeviceOwned, DirectMap, DmaSync, FromDevice, Ledger, LineRange, Machine,
-    NoCoherentMemory, Pool, ToDevice,
+    Assembled, CpuOwned, DeviceOwned, DmaSync, FromDevice, LineRange, Machine, NoCoherentMemory,
+    Pool, ToDevice,
 };
 
-/// A machine of references, as an OS has it in a `static`.
-#[derive(Debug)]
-pub struct Board {
-    sync: Mips32Caches,
-    pool: Pool<32>,
-    direct_map: DirectMap<'static>,
-    bus: BusMap<'static>,
-    ledger: &'static Ledger,
-}
-
-// SAFETY: all parts are the same at each call. No value is ever made.
-unsafe impl Machine for Board {
-    type Sync = Mips32Caches;
-    type Memory = Pool<32>;
-    type Coherent = NoCoherentMemory;
-
-    fn sync(&self) -> &Mips32Caches {
-        &self.sync
-    }
-    fn memory(&self) -> &Pool<32> {
-        &self.pool
-    }
-    fn coherent_source(&self) -> &NoCoherentMemory {
-        &NoCoherentMemory
-    }
-    fn direct_map(&self) -> DirectMap<'_> {
-        self.direct_map
-    }
-    fn bus(&self) -> BusMap<'_> {
-        self.bus
-    }
-    fn ledger(&self) -> &Ledger {
-        self.ledger
-    }
-}
-
-type Mips = &'static Board;
+/// A machine of references, as an OS has it in a `static`. No value is ever made.
+type Mips = &'static Assembled<'static, Mips32Caches, &'static Pool<32>, NoCoherentMemory>;
 
 fn hand_over<M: Machine>(buffer: CpuOwned<M, ToDevice>, doorbell: *mut u32) {
     let lent = buffer.sync_for_device();

@@ -99,12 +99,12 @@ golden_hand_back:
     andi $1, $1, 1
     beqz $1, .L1
     nop
-    lbu $1, 329($7)
+    lbu $1, 37($7)
     andi $1, $1, 1
     beqz $1, .L1
     nop
-    lw $3, 320($7)
-    lbu $1, 328($7)
+    lw $3, 28($7)
+    lbu $1, 36($7)
     addiu $7, $zero, 1
     bne $1, $7, .L2
     subu $8, $5, $6
@@ -165,8 +165,8 @@ golden_hand_over:
     lw $7, 32($4)
     lw $6, 40($4)
     addiu $9, $zero, 1
-    lw $3, 320($1)
-    lbu $1, 328($1)
+    lw $3, 28($1)
+    lbu $1, 36($1)
     bne $1, $9, .L2
     subu $8, $6, $7
     beqz $3, .L3

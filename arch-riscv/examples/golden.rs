@@ -11,47 +11,13 @@ use core::mem::forget;
 
 use arch_riscv::{SnoopedHarts, ZicbomCaches};
 use dma_api::{
-    BusMap, CpuOwned, DeviceOwned, DirectMap, DmaSync, FromDevice, Ledger, LineRange, Machine,
-    NoCoherentMemory, Pool, ToDevice,
+    Assembled, CpuOwned, DeviceOwned, DmaSync, FromDevice, LineRange, Machine, NoCoherentMemory,
+    Pool, ToDevice,
 };
 
-/// A machine of references, as an OS has it in a `static`.
-#[derive(Debug)]
-pub struct Board<S, const EVERYTHING_SNOOPS: bool> {
-    sync: S,
-    pool: Pool<32>,
-    direct_map: DirectMap<'static>,
-    bus: BusMap<'static>,
-    ledger: &'static Ledger,
-}
-
-// SAFETY: all parts are the same at each call. No value is ever made.
-unsafe impl<S: DmaSync, const EVERYTHING_SNOOPS: bool> Machine for Board<S, EVERYTHING_SNOOPS> {
-    type Sync = S;
-    type Memory = Pool<32>;
-    type Coherent = NoCoherentMemory;
-
-    const EVERYTHING_SNOOPS: bool = EVERYTHING_SNOOPS;
-
-    fn sync(&self) -> &S {
-        &self.sync
-    }
-    fn memory(&self) -> &Pool<32> {
-        &self.pool
-    }
-    fn coherent_source(&self) -> &NoCoherentMemory {
-        &NoCoherentMemory
-    }
-    fn direct_map(&self) -> DirectMap<'_> {
-        self.direct_map
-    }
-    fn bus(&self) -> BusMap<'_> {
-        self.bus
-    }
-    fn ledger(&self) -> &Ledger {
-        self.ledger
-    }
-}
+/// A machine of references, as an OS has it in a `static`. No value is ever made.
+type Board<S, const EVERYTHING_SNOOPS: bool> =
+    Assembled<'static, S, &'static Pool<32>, NoCoherentMemory, EVERYTHING_SNOOPS>;
 
 /// Every device snoops.
 type Snooped = &'static Board<SnoopedHarts, true>;

@@ -8,54 +8,19 @@
 
 use arch_x86::{FlushedCaches, Snooped, Uncached};
 use dma_api::{
-    Bidirectional, BusMap, CpuOwned, DeviceOwned, DirectMap, DmaSync, FromDevice, Ledger,
-    LineRange, Machine, Pool, Region, Slot, ToDevice, Window,
+    Assembled, Bidirectional, CpuOwned, DeviceOwned, DmaSync, FromDevice, LineRange, Machine, Pool,
+    ToDevice,
 };
 
-/// A machine all of whose devices snoop, or none.
-#[derive(Debug)]
-pub struct Board<S, const SNOOPED: bool> {
-    caches: S,
-    pool: Pool<1>,
-    uncached: Uncached<Pool<1>>,
-    ledger: Ledger<[Slot; 1]>,
-    memory: Region,
-    bus: Window,
-}
+/// A machine all of whose devices snoop, or none. No value is ever made.
+type Board<S, const SNOOPED: bool> =
+    Assembled<'static, S, &'static Pool<1>, Uncached<&'static Pool<1>>, SNOOPED>;
 
 /// Every device snoops: the machine that nearly all are.
 pub type Pc = &'static Board<Snooped, true>;
 
 /// A device that does not snoop.
 pub type NoSnoop = &'static Board<FlushedCaches, false>;
-
-// SAFETY: the parts are always the same; no value is ever made.
-unsafe impl<S: DmaSync, const SNOOPED: bool> Machine for Board<S, SNOOPED> {
-    type Sync = S;
-    type Memory = Pool<1>;
-    type Coherent = Uncached<Pool<1>>;
-
-    const EVERYTHING_SNOOPS: bool = SNOOPED;
-
-    fn sync(&self) -> &S {
-        &self.caches
-    }
-    fn memory(&self) -> &Pool<1> {
-        &self.pool
-    }
-    fn coherent_source(&self) -> &Uncached<Pool<1>> {
-        &self.uncached
-    }
-    fn direct_map(&self) -> DirectMap<'_> {
-        DirectMap::one(&self.memory)
-    }
-    fn bus(&self) -> BusMap<'_> {
-        BusMap::one(&self.bus)
-    }
-    fn ledger(&self) -> &Ledger {
-        &self.ledger
-    }
-}
 
 /// Hands a buffer to a device that snoops and rings. Beside the doorbell there is one load: of the pointer, for the
 /// compiler barrier to take.

@@ -113,8 +113,8 @@ golden_no_snoop_hand_back:
     movq 48(%rsp), %rcx
     movq 56(%rsp), %rdi
     movzbl 116(%rsp), %r9d
-    movq 256(%rdi), %rsi
-    movzbl 272(%rdi), %r10d
+    movq 64(%rdi), %rsi
+    movzbl 80(%rdi), %r10d
     lfence
     cmpb $1, %r9b
     jne .L1
@@ -169,16 +169,16 @@ golden_no_snoop_hand_over:
     movq 72(%rsp), %r11
     movq %rdx, %r8
     subq %r9, %r8
-    cmpb $1, 273(%r11)
+    cmpb $1, 81(%r11)
     jne .L2
-    movq 256(%r11), %rsi
+    movq 64(%r11), %rsi
     leaq -1(%rsi), %rbx
     addq %rcx, %r8
     andq %rbx, %r8
     andq %rcx, %rbx
     movq %rcx, %r10
     subq %rbx, %r10
-    cmpb $0, 272(%r11)
+    cmpb $0, 80(%r11)
     mfence
     je .L3
     addq %rsi, %rdx
@@ -194,7 +194,7 @@ golden_no_snoop_hand_over:
     jne .L4
     jmp .L5
 .L2:
-    movq 256(%r11), %rsi
+    movq 64(%r11), %rsi
     mfence
     leaq -1(%rsi), %r11
     addq %rcx, %r8

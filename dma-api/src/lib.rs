@@ -53,7 +53,7 @@ pub use direction::{
 pub use error::{Error, Refused};
 pub use ledger::{DeviceId, Ledger, LedgerCounts, Slot};
 pub use limits::{Alignment, DmaMask, Limits, Request};
-pub use machine::Machine;
+pub use machine::{Assembled, Machine, Parts};
 pub use map::{BusMap, DirectMap, Region, Window, pointer_at_offset};
 pub use memory::{Block, DmaAllocator};
 pub use pool::Pool;

@@ -14,7 +14,7 @@ use crate::{
 
 /// The bundle of what a board has: caches, memory, coherent memory, the two address maps and the ledger.
 ///
-/// A board implements it in a few lines on top of an architecture crate; drivers are generic over it. It is
+/// A board puts it together on top of an architecture crate ([`Assembled`]); drivers are generic over it. It is
 /// implemented for `&M` too, so a `static` board can be used everywhere: buffers keep a clone of the machine they
 /// came from.
 ///
@@ -81,6 +81,71 @@ unsafe impl<M: Machine + ?Sized> Machine for &M {
     }
     fn ledger(&self) -> &Ledger {
         (**self).ledger()
+    }
+}
+
+/// What a machine consists of, in the order of [`Machine`]'s methods.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a, S, A, C> {
+    /// The caches and barriers.
+    pub sync: S,
+    /// The allocator of cached memory; a reference will do.
+    pub memory: A,
+    /// The source of coherent memory; a reference will do.
+    pub coherent_source: C,
+    /// Where the CPU sees memory.
+    pub direct_map: DirectMap<'a>,
+    /// Where devices see memory.
+    pub bus: BusMap<'a>,
+    /// The book of split and quarantined blocks.
+    pub ledger: &'a Ledger,
+}
+
+/// A machine put together from its parts: what most boards need, without an `impl`.
+///
+/// `EVERYTHING_SNOOPS` is [`Machine::EVERYTHING_SNOOPS`].
+#[derive(Debug)]
+pub struct Assembled<'a, S, A, C, const EVERYTHING_SNOOPS: bool = false>(Parts<'a, S, A, C>);
+
+impl<'a, S, A, C, const EVERYTHING_SNOOPS: bool> Assembled<'a, S, A, C, EVERYTHING_SNOOPS> {
+    /// # Safety
+    /// The parts fit, as [`Machine`] demands, and if `EVERYTHING_SNOOPS` is `true`, every device of the machine snoops.
+    pub const unsafe fn new(parts: Parts<'a, S, A, C>) -> Self {
+        Self(parts)
+    }
+}
+
+// SAFETY: the parts are always the same, and fit by `new`'s contract.
+unsafe impl<S, A, C, const EVERYTHING_SNOOPS: bool> Machine
+    for Assembled<'_, S, A, C, EVERYTHING_SNOOPS>
+where
+    S: DmaSync,
+    A: DmaAllocator,
+    C: CoherentSource,
+{
+    type Sync = S;
+    type Memory = A;
+    type Coherent = C;
+
+    const EVERYTHING_SNOOPS: bool = EVERYTHING_SNOOPS;
+
+    fn sync(&self) -> &S {
+        &self.0.sync
+    }
+    fn memory(&self) -> &A {
+        &self.0.memory
+    }
+    fn coherent_source(&self) -> &C {
+        &self.0.coherent_source
+    }
+    fn direct_map(&self) -> DirectMap<'_> {
+        self.0.direct_map
+    }
+    fn bus(&self) -> BusMap<'_> {
+        self.0.bus
+    }
+    fn ledger(&self) -> &Ledger {
+        self.0.ledger
     }
 }
 

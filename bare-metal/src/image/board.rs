@@ -9,7 +9,7 @@
 //! | `exit(u8) -> !` | ends the emulator with that exit code |
 //! | `command_line() -> &'static str` | the words the host gave, separated by blanks |
 //! | `now_micros() -> u64` | a monotonic clock |
-//! | `Board`, `machine() -> &'static Board` | the board as the library's `Machine`; `lines()` counts its maintenance |
+//! | `Board`, `machine() -> &'static Board` | the board as the library's `Machine`, whose caches count the lines they maintain |
 //! | `SNOOPING: Snooping` | whether its devices snoop |
 //! | `conform(&mut impl Report)` | runs the conformance suite for every kind of device the board can have |
 //! | `device_registers(phys, len) -> NonNull<u8>` | where the CPU sees a device's registers |

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use dma_api::{Bidirectional, FromDevice};
+use dma_api::{Bidirectional, FromDevice, Machine};
 use sha2::{Digest, Sha256};
 use virtio_drivers::Error;
 
@@ -76,7 +76,7 @@ pub(crate) fn run(words: &str) -> Verdict {
             }
         });
 
-    let (traffic, lines) = (hal::traffic(), board::machine().lines());
+    let (traffic, lines) = (hal::traffic(), board::machine().sync().lines());
     console::line(format_args!(
         "COUNTS transfers={} bytes={} bounces={} cleaned={} invalidated={} cleaned_invalidated={}",
         traffic.transfers,

@@ -4,68 +4,68 @@
 use arch_arm::{Aarch64Caches, NonCacheable, non_cacheable};
 use conformance::Report;
 use dma_api::{
-    Alignment, BusMap, DirectMap, Error, Ledger, Machine, PhysAddr, Pool, Region, Slot, Snooping,
-    Window,
+    Alignment, Assembled, BusMap, DirectMap, Error, Ledger, Machine, Parts, PhysAddr, Pool, Region,
+    Slot, Snooping, Window,
 };
 use spin::Lazy;
 
-use super::memory;
-use crate::image::{
-    checks,
-    counted::{Counted, Lines},
+use super::memory::{
+    COHERENT_LEN, COHERENT_PHYS, DMA_WINDOW_LEN, DMA_WINDOW_PHYS, coherent_memory, dma_window,
 };
+use crate::image::{checks, counted::Counted};
 
 /// QEMU's virtio devices do snoop, as QEMU has no caches; the image treats them as if they did not, so that every
 /// instruction is executed.
 pub(crate) const SNOOPING: Snooping = Snooping::DoesNotSnoop;
 
-const UNIT: u64 = 256;
+/// QEMU's `virt`.
+pub(crate) type Board = Assembled<
+    'static,
+    Counted<Aarch64Caches>,
+    &'static Pool<4096>,
+    NonCacheable<&'static Pool<256>>,
+>;
 
 static CACHED: Pool<4096> = Pool::new();
 static COHERENT: Pool<256> = Pool::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
-static BOARD: Lazy<Board> = Lazy::new(|| Board::boot().expect("the memory map is consistent"));
-
-/// QEMU's `virt`, once.
-pub(crate) struct Board {
-    caches: Counted<Aarch64Caches>,
-    coherent: NonCacheable<&'static Pool<256>>,
-    region: Region,
-    window: Window,
-}
+static MAPS: Lazy<(Region, Window)> = Lazy::new(|| maps().expect("the memory map is consistent"));
+static BOARD: Lazy<Board> = Lazy::new(|| boot().expect("the memory map is consistent"));
 
 /// The board.
 pub(crate) fn machine() -> &'static Board {
     &BOARD
 }
 
-impl Board {
-    fn boot() -> Result<Self, Error> {
-        let (phys, len) = (
-            PhysAddr::new(memory::DMA_WINDOW_PHYS),
-            memory::DMA_WINDOW_LEN,
-        );
-        let (nc_phys, nc_len) = (PhysAddr::new(memory::COHERENT_PHYS), memory::COHERENT_LEN);
-        let unit = Alignment::new(UNIT)?;
-        // SAFETY: the linker script sets the window aside, and the page tables map it write-back.
-        unsafe { CACHED.adopt(memory::dma_window(), phys, len, unit) }?;
-        // SAFETY: as above, and mapped Non-cacheable alone.
-        unsafe { COHERENT.adopt(memory::coherent_memory(), nc_phys, nc_len, unit) }?;
-        Ok(Self {
-            // SAFETY: the board has one kind of core, and no cache behind the point of coherency.
-            caches: Counted::new(unsafe { Aarch64Caches::probe() }?),
-            // SAFETY: its memory has no cacheable mapping, and has had none since reset.
-            coherent: unsafe { non_cacheable(&COHERENT) },
-            // SAFETY: the page tables never change.
-            region: unsafe { Region::new(memory::dma_window(), phys, len) }?,
-            window: Window::identity(phys, (len + nc_len) as u64)?,
-        })
-    }
+fn maps() -> Result<(Region, Window), Error> {
+    let phys = PhysAddr::new(DMA_WINDOW_PHYS);
+    // SAFETY: the page tables map the window write-back, and never change.
+    let region = unsafe { Region::new(dma_window(), phys, DMA_WINDOW_LEN) }?;
+    Ok((
+        region,
+        Window::identity(phys, (DMA_WINDOW_LEN + COHERENT_LEN) as u64)?,
+    ))
+}
 
-    /// Lines maintained since boot.
-    pub(crate) fn lines(&self) -> Lines {
-        self.caches.lines()
-    }
+fn boot() -> Result<Board, Error> {
+    let (phys, unit) = (PhysAddr::new(DMA_WINDOW_PHYS), Alignment::new(256)?);
+    // SAFETY: the linker script sets the window aside, and the page tables map it write-back.
+    unsafe { CACHED.adopt(dma_window(), phys, DMA_WINDOW_LEN, unit) }?;
+    let phys = PhysAddr::new(COHERENT_PHYS);
+    // SAFETY: as above, and mapped Non-cacheable alone.
+    unsafe { COHERENT.adopt(coherent_memory(), phys, COHERENT_LEN, unit) }?;
+    let parts = Parts {
+        // SAFETY: the board has one kind of core, and no cache behind the point of coherency.
+        sync: Counted::new(unsafe { Aarch64Caches::probe() }?),
+        memory: &CACHED,
+        // SAFETY: its memory has no cacheable mapping, and has had none since reset.
+        coherent_source: unsafe { non_cacheable(&COHERENT) },
+        direct_map: DirectMap::one(&MAPS.0),
+        bus: BusMap::one(&MAPS.1),
+        ledger: &LEDGER,
+    };
+    // SAFETY: they were made for one another from one memory map.
+    Ok(unsafe { Assembled::new(parts) })
 }
 
 /// Runs the conformance suite for devices that do not snoop and for devices that do. Nothing on this board tells which
@@ -74,33 +74,7 @@ pub(crate) fn conform(report: &mut impl Report) {
     conformance::run(machine(), Snooping::DoesNotSnoop, report);
     report.check(
         "lines_are_maintained",
-        checks::maintained(machine().lines()),
+        checks::maintained(machine().sync().lines()),
     );
     conformance::run(machine(), Snooping::Snoops, report);
-}
-
-// SAFETY: the parts are statics or the board's own, made for one another from one memory map.
-unsafe impl Machine for Board {
-    type Sync = Counted<Aarch64Caches>;
-    type Memory = Pool<4096>;
-    type Coherent = NonCacheable<&'static Pool<256>>;
-
-    fn sync(&self) -> &Self::Sync {
-        &self.caches
-    }
-    fn memory(&self) -> &Self::Memory {
-        &CACHED
-    }
-    fn coherent_source(&self) -> &Self::Coherent {
-        &self.coherent
-    }
-    fn direct_map(&self) -> DirectMap<'_> {
-        DirectMap::one(&self.region)
-    }
-    fn bus(&self) -> BusMap<'_> {
-        BusMap::one(&self.window)
-    }
-    fn ledger(&self) -> &Ledger {
-        &LEDGER
-    }
 }

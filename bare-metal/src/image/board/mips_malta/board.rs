@@ -7,62 +7,61 @@ use arch_mips::{
 };
 use conformance::Report;
 use dma_api::{
-    Alignment, BusMap, DirectMap, Ledger, Machine, PhysAddr, PhysRange, Pool, Region, Slot,
+    Alignment, Assembled, BusMap, DirectMap, Ledger, Machine, Parts, PhysAddr, Pool, Region, Slot,
     Snooping, UncachedAlias, Window,
 };
 use spin::Lazy;
 
 use super::{DMA_WINDOW_LEN, DMA_WINDOW_PHYS};
-use crate::image::{
-    checks,
-    counted::{Counted, Lines},
-};
+use crate::image::{checks, counted::Counted};
 
 /// QEMU's virtio devices do snoop, as QEMU has no caches; the image treats them as if they did not, so that every
 /// instruction is executed.
 pub(crate) const SNOOPING: Snooping = Snooping::DoesNotSnoop;
 
-const UNIT: u64 = 256;
+/// QEMU's Malta.
+pub(crate) type Board =
+    Assembled<'static, Counted<Mips32Caches>, &'static Pool<4096>, UncachedAlias>;
+
+const PHYS: PhysAddr = PhysAddr::new(DMA_WINDOW_PHYS);
 
 static CACHED: Pool<4096> = Pool::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
-static BOARD: Lazy<Board> = Lazy::new(|| Board::boot().unwrap_or_else(|error| panic!("{error}")));
-
-/// QEMU's Malta, once.
-pub(crate) struct Board {
-    caches: Counted<Mips32Caches>,
-    coherent: UncachedAlias,
-    region: Region,
-    window: Window,
-}
+static WINDOW: Window = match Window::identity(PHYS, DMA_WINDOW_LEN as u64) {
+    Ok(window) => window,
+    Err(_) => panic!("the window has bytes"),
+};
+// SAFETY: the boot code has made KSEG0 cached, and the linker script sets the window aside.
+static REGION: Region = match unsafe { kseg0_region(WINDOW.phys()) } {
+    Ok(region) => region,
+    Err(_) => panic!("the window is in the first 512 MiB"),
+};
+static BOARD: Lazy<Board> = Lazy::new(|| boot().unwrap_or_else(|error| panic!("{error}")));
 
 /// The board.
 pub(crate) fn machine() -> &'static Board {
     &BOARD
 }
 
-impl Board {
-    fn boot() -> Result<Self, arch_mips::Error> {
-        let (phys, len) = (PhysAddr::new(DMA_WINDOW_PHYS), DMA_WINDOW_LEN);
-        let memory = PhysRange::new(phys, len as u64).expect("the window has bytes");
-        let unit = Alignment::new(UNIT).expect("the unit is a power of two");
-        // SAFETY: the linker script sets the window aside, and KSEG0 is cached.
-        unsafe { CACHED.adopt(kseg0(memory)?, phys, len, unit) }.expect("the pool is large enough");
-        Ok(Self {
-            // SAFETY: one processor, whose registers tell all, and whose memory is lent through KSEG0 alone.
-            caches: Counted::new(unsafe { Mips32Caches::probe() }?),
-            // SAFETY: memory that is lent is accessed in KSEG0, or after its lines have left the cache in KSEG1.
-            coherent: unsafe { kseg1_alias(memory) }?,
-            // SAFETY: the segment is always there, and cached.
-            region: unsafe { kseg0_region(memory) }?,
-            window: Window::identity(phys, len as u64).expect("the window has bytes"),
-        })
-    }
-
-    /// Lines maintained since boot.
-    pub(crate) fn lines(&self) -> Lines {
-        self.caches.lines()
-    }
+fn boot() -> Result<Board, arch_mips::Error> {
+    let (cached, unit) = (
+        kseg0(WINDOW.phys())?,
+        Alignment::new(256).expect("a power of two"),
+    );
+    // SAFETY: the linker script sets the window aside, and KSEG0 is cached.
+    unsafe { CACHED.adopt(cached, PHYS, DMA_WINDOW_LEN, unit) }.expect("the pool is large enough");
+    let parts = Parts {
+        // SAFETY: one processor, whose registers tell all, and whose memory is lent through KSEG0 alone.
+        sync: Counted::new(unsafe { Mips32Caches::probe() }?),
+        memory: &CACHED,
+        // SAFETY: memory that is lent is accessed in KSEG0, or after its lines have left the cache in KSEG1.
+        coherent_source: unsafe { kseg1_alias(WINDOW.phys()) }?,
+        direct_map: DirectMap::one(&REGION),
+        bus: BusMap::one(&WINDOW),
+        ledger: &LEDGER,
+    };
+    // SAFETY: they were made for one another from one memory map.
+    Ok(unsafe { Assembled::new(parts) })
 }
 
 /// Runs the conformance suite for devices that do not snoop and for devices that do. Nothing on this board tells which
@@ -71,33 +70,7 @@ pub(crate) fn conform(report: &mut impl Report) {
     conformance::run(machine(), Snooping::DoesNotSnoop, report);
     report.check(
         "lines_are_maintained",
-        checks::maintained(machine().lines()),
+        checks::maintained(machine().sync().lines()),
     );
     conformance::run(machine(), Snooping::Snoops, report);
-}
-
-// SAFETY: the parts are statics or the board's own, made for one another from one memory map.
-unsafe impl Machine for Board {
-    type Sync = Counted<Mips32Caches>;
-    type Memory = Pool<4096>;
-    type Coherent = UncachedAlias;
-
-    fn sync(&self) -> &Self::Sync {
-        &self.caches
-    }
-    fn memory(&self) -> &Self::Memory {
-        &CACHED
-    }
-    fn coherent_source(&self) -> &Self::Coherent {
-        &self.coherent
-    }
-    fn direct_map(&self) -> DirectMap<'_> {
-        DirectMap::one(&self.region)
-    }
-    fn bus(&self) -> BusMap<'_> {
-        BusMap::one(&self.window)
-    }
-    fn ledger(&self) -> &Ledger {
-        &LEDGER
-    }
 }

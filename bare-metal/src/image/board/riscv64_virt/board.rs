@@ -4,12 +4,15 @@
 use arch_riscv::ZicbomCaches;
 use conformance::{Failure, Report};
 use dma_api::{
-    Alignment, BusMap, DirectMap, Error, Ledger, Machine, PhysAddr, Pool, Region, Slot, Snooping,
-    UncachedAlias, Window,
+    Alignment, Assembled, BusMap, DirectMap, Error, Ledger, Machine, Parts, PhysAddr, Pool, Region,
+    Slot, Snooping, UncachedAlias, Window,
 };
 use spin::Lazy;
 
-use super::{cbo::trapped_cbo, memory};
+use super::{
+    cbo::trapped_cbo,
+    memory::{DMA_WINDOW_LEN, DMA_WINDOW_PHYS, dma_window, uncached_alias},
+};
 use crate::image::{
     checks,
     counted::{Counted, Lines},
@@ -21,51 +24,45 @@ pub(crate) const SNOOPING: Snooping = Snooping::DoesNotSnoop;
 
 /// What a device tree would give as `riscv,cbom-block-size`.
 const BLOCK_SIZE: u32 = 64;
-const UNIT: u64 = 256;
+
+/// QEMU's `virt`.
+pub(crate) type Board =
+    Assembled<'static, Counted<ZicbomCaches>, &'static Pool<4096>, UncachedAlias>;
 
 static CACHED: Pool<4096> = Pool::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
-static BOARD: Lazy<Board> = Lazy::new(|| Board::boot().expect("the memory map is consistent"));
-
-/// QEMU's `virt`, once.
-pub(crate) struct Board {
-    caches: Counted<ZicbomCaches>,
-    coherent: UncachedAlias,
-    region: Region,
-    window: Window,
-}
+static MAPS: Lazy<(Region, Window)> = Lazy::new(|| maps().expect("the memory map is consistent"));
+static BOARD: Lazy<Board> = Lazy::new(|| boot().expect("the memory map is consistent"));
 
 /// The board.
 pub(crate) fn machine() -> &'static Board {
     &BOARD
 }
 
-impl Board {
-    fn boot() -> Result<Self, Error> {
-        let (phys, len) = (
-            PhysAddr::new(memory::DMA_WINDOW_PHYS),
-            memory::DMA_WINDOW_LEN,
-        );
-        let (cached, uncached) = (memory::dma_window(), memory::uncached_alias());
-        // SAFETY: the linker script sets the window aside, and the page tables map it.
-        unsafe { CACHED.adopt(cached, phys, len, Alignment::new(UNIT)?) }?;
-        // SAFETY: M-mode enables the operations, or executes them for a CPU that lacks them.
-        let caches = unsafe { ZicbomCaches::new(BLOCK_SIZE) }.expect("64 is a size of blocks");
-        // SAFETY: the page tables never change.
-        let region = unsafe { Region::new(cached, phys, len) }?;
-        Ok(Self {
-            caches: Counted::new(caches),
-            // SAFETY: the page tables map both to the same memory; QEMU has no cache that could disagree.
-            coherent: unsafe { UncachedAlias::new(region, uncached) },
-            region,
-            window: Window::identity(phys, len as u64)?,
-        })
-    }
+fn maps() -> Result<(Region, Window), Error> {
+    let phys = PhysAddr::new(DMA_WINDOW_PHYS);
+    // SAFETY: the page tables map the window, and never change.
+    let region = unsafe { Region::new(dma_window(), phys, DMA_WINDOW_LEN) }?;
+    Ok((region, Window::identity(phys, DMA_WINDOW_LEN as u64)?))
+}
 
-    /// Blocks maintained since boot.
-    pub(crate) fn lines(&self) -> Lines {
-        self.caches.lines()
-    }
+fn boot() -> Result<Board, Error> {
+    let (phys, unit) = (PhysAddr::new(DMA_WINDOW_PHYS), Alignment::new(256)?);
+    // SAFETY: the linker script sets the window aside, and the page tables map it.
+    unsafe { CACHED.adopt(dma_window(), phys, DMA_WINDOW_LEN, unit) }?;
+    // SAFETY: M-mode enables the operations, or executes them for a CPU that lacks them.
+    let caches = unsafe { ZicbomCaches::new(BLOCK_SIZE) }.expect("64 is a size of blocks");
+    let parts = Parts {
+        sync: Counted::new(caches),
+        memory: &CACHED,
+        // SAFETY: the page tables map both to the same memory; QEMU has no cache that could disagree.
+        coherent_source: unsafe { UncachedAlias::new(MAPS.0, uncached_alias()) },
+        direct_map: DirectMap::one(&MAPS.0),
+        bus: BusMap::one(&MAPS.1),
+        ledger: &LEDGER,
+    };
+    // SAFETY: they were made for one another from one memory map.
+    Ok(unsafe { Assembled::new(parts) })
 }
 
 /// Runs the conformance suite for devices that do not snoop and for devices that do. On a CPU without Zicbom every
@@ -74,12 +71,12 @@ pub(crate) fn conform(report: &mut impl Report) {
     conformance::run(machine(), Snooping::DoesNotSnoop, report);
     report.check(
         "lines_are_maintained",
-        checks::maintained(machine().lines()),
+        checks::maintained(machine().sync().lines()),
     );
     conformance::run(machine(), Snooping::Snoops, report);
     report.check(
         "what_trapped_is_what_was_asked_for",
-        trapped_is_asked(machine().lines()),
+        trapped_is_asked(machine().sync().lines()),
     );
 }
 
@@ -105,30 +102,4 @@ fn trapped_is_asked(lines: Lines) -> Result<(), Failure> {
             })
         }
     })
-}
-
-// SAFETY: the parts are statics or the board's own, made for one another from one memory map.
-unsafe impl Machine for Board {
-    type Sync = Counted<ZicbomCaches>;
-    type Memory = Pool<4096>;
-    type Coherent = UncachedAlias;
-
-    fn sync(&self) -> &Self::Sync {
-        &self.caches
-    }
-    fn memory(&self) -> &Self::Memory {
-        &CACHED
-    }
-    fn coherent_source(&self) -> &Self::Coherent {
-        &self.coherent
-    }
-    fn direct_map(&self) -> DirectMap<'_> {
-        DirectMap::one(&self.region)
-    }
-    fn bus(&self) -> BusMap<'_> {
-        BusMap::one(&self.window)
-    }
-    fn ledger(&self) -> &Ledger {
-        &LEDGER
-    }
 }

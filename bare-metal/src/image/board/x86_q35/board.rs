@@ -4,8 +4,8 @@
 use arch_x86::{FlushedCaches, Snooped, Uncached, uncached};
 use conformance::{Failure, Report};
 use dma_api::{
-    Alignment, BusMap, DirectMap, DmaSync, Error, Ledger, Machine, PhysAddr, Pool, Region, Slot,
-    Snooping, Window, pointer_at_offset,
+    Alignment, Assembled, BusMap, DirectMap, DmaSync, Error, Ledger, Machine, Parts, PhysAddr,
+    Pool, Region, Slot, Snooping, Window, pointer_at_offset,
 };
 use spin::Lazy;
 
@@ -18,74 +18,77 @@ use crate::image::{
 /// Every device of a PC snoops.
 pub(crate) const SNOOPING: Snooping = Snooping::Snoops;
 
-const UNIT: u64 = 256;
+/// QEMU's `q35`, as its disks see it.
+pub(crate) type Board = Pc<Snooped, true>;
+
+/// A PC, and how its caches are maintained.
+type Pc<S, const EVERYTHING_SNOOPS: bool> = Assembled<
+    'static,
+    Counted<S>,
+    &'static Pool<4096>,
+    Uncached<&'static Pool<256>>,
+    EVERYTHING_SNOOPS,
+>;
 
 static CACHED: Pool<4096> = Pool::new();
 static COHERENT: Pool<256> = Pool::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
-static MEMORY: Lazy<Memory> = Lazy::new(|| Memory::boot().expect("the memory map is consistent"));
+static MAPS: Lazy<(Region, Window)> = Lazy::new(|| boot().expect("the memory map is consistent"));
 // SAFETY: the disks are PCI functions of the chip set, which never ask not to snoop.
-static BOARD: Lazy<Board> = Lazy::new(|| Pc(Counted::new(unsafe { Snooped::new() })));
-static FLUSHED: Lazy<Pc<FlushedCaches>> = Lazy::new(|| {
+static BOARD: Lazy<Board> = Lazy::new(|| pc(unsafe { Snooped::new() }));
+static FLUSHED: Lazy<Pc<FlushedCaches, false>> = Lazy::new(|| {
     // SAFETY: there is one kind of processor, and no other cache.
-    Pc(Counted::new(
-        unsafe { FlushedCaches::probe() }.expect("every 64-bit processor has CLFLUSH"),
-    ))
+    pc(unsafe { FlushedCaches::probe() }.expect("every 64-bit processor has CLFLUSH"))
 });
-
-/// QEMU's `q35`, as its disks see it.
-pub(crate) type Board = Pc<Snooped>;
-
-/// A PC, and how its caches are maintained.
-pub(crate) struct Pc<S>(Counted<S>);
-
-/// Where the PC's memory is, for devices that snoop and those that do not.
-struct Memory {
-    uncached: Uncached<&'static Pool<256>>,
-    region: Region,
-    window: Window,
-}
 
 /// The board.
 pub(crate) fn machine() -> &'static Board {
     &BOARD
 }
 
-impl<S: DmaSync> Pc<S> {
-    /// Lines maintained since boot.
-    pub(crate) fn lines(&self) -> Lines {
-        self.0.lines()
-    }
+/// Gives the pools their memory, and says where it is seen.
+fn boot() -> Result<(Region, Window), Error> {
+    let (phys, unit) = (PhysAddr::new(DMA_WINDOW_PHYS), Alignment::new(256)?);
+    let window = Window::identity(phys, (DMA_WINDOW_LEN + COHERENT_LEN) as u64)?;
+    let cached = pointer_at_offset(window.phys(), 0)?;
+    // SAFETY: the linker script sets the window aside, and the page tables map it.
+    unsafe { CACHED.adopt(cached, phys, DMA_WINDOW_LEN, unit) }?;
+    // SAFETY: the coherent part follows inside the window.
+    let coherent = unsafe { cached.add(DMA_WINDOW_LEN) };
+    // SAFETY: as above.
+    unsafe { COHERENT.adopt(coherent, PhysAddr::new(COHERENT_PHYS), COHERENT_LEN, unit) }?;
+    // SAFETY: the page tables never change.
+    Ok((
+        unsafe { Region::new(cached, phys, DMA_WINDOW_LEN) }?,
+        window,
+    ))
 }
 
-impl Memory {
-    fn boot() -> Result<Self, Error> {
-        let (phys, len) = (PhysAddr::new(DMA_WINDOW_PHYS), DMA_WINDOW_LEN);
-        let window = Window::identity(phys, (len + COHERENT_LEN) as u64)?;
-        let (cached, unit) = (pointer_at_offset(window.phys(), 0)?, Alignment::new(UNIT)?);
-        // SAFETY: the linker script sets the window aside, and the page tables map it.
-        unsafe { CACHED.adopt(cached, phys, len, unit) }?;
-        // SAFETY: the coherent part follows inside the window.
-        let coherent = unsafe { cached.add(len) };
-        // SAFETY: as above.
-        unsafe { COHERENT.adopt(coherent, PhysAddr::new(COHERENT_PHYS), COHERENT_LEN, unit) }?;
-        Ok(Self {
-            // SAFETY: its one mapping is uncached.
-            uncached: unsafe { uncached(&COHERENT) },
-            // SAFETY: the page tables never change.
-            region: unsafe { Region::new(cached, phys, len) }?,
-            window,
-        })
-    }
+fn pc<S: DmaSync, const EVERYTHING_SNOOPS: bool>(caches: S) -> Pc<S, EVERYTHING_SNOOPS> {
+    let (region, window) = &*MAPS;
+    let parts = Parts {
+        sync: Counted::new(caches),
+        memory: &CACHED,
+        // SAFETY: its one mapping is uncached.
+        coherent_source: unsafe { uncached(&COHERENT) },
+        direct_map: DirectMap::one(region),
+        bus: BusMap::one(window),
+        ledger: &LEDGER,
+    };
+    // SAFETY: they were made for one another from one memory map; it is the snooped PC on which everything snoops.
+    unsafe { Assembled::new(parts) }
 }
 
 /// Runs the conformance suite on the board as it is, where not one line may be maintained, and on the board with a
 /// device that does not snoop.
 pub(crate) fn conform(report: &mut impl Report) {
     conformance::run(machine(), Snooping::Snoops, report);
-    report.check("no_line_is_maintained", untouched(machine().lines()));
+    report.check("no_line_is_maintained", untouched(machine().sync().lines()));
     conformance::run(&*FLUSHED, Snooping::DoesNotSnoop, report);
-    report.check("lines_are_maintained", checks::maintained(FLUSHED.lines()));
+    report.check(
+        "lines_are_maintained",
+        checks::maintained(FLUSHED.sync().lines()),
+    );
 }
 
 fn untouched(lines: Lines) -> Result<(), Failure> {
@@ -98,38 +101,3 @@ fn untouched(lines: Lines) -> Result<(), Failure> {
         }),
     }
 }
-
-macro_rules! machine {
-    ($Caches:ty, $everything_snoops:literal) => {
-        // SAFETY: the parts are statics, made for one another from one memory map.
-        unsafe impl Machine for Pc<$Caches> {
-            type Sync = Counted<$Caches>;
-            type Memory = Pool<4096>;
-            type Coherent = Uncached<&'static Pool<256>>;
-
-            const EVERYTHING_SNOOPS: bool = $everything_snoops;
-
-            fn sync(&self) -> &Self::Sync {
-                &self.0
-            }
-            fn memory(&self) -> &Self::Memory {
-                &CACHED
-            }
-            fn coherent_source(&self) -> &Self::Coherent {
-                &MEMORY.uncached
-            }
-            fn direct_map(&self) -> DirectMap<'_> {
-                DirectMap::one(&MEMORY.region)
-            }
-            fn bus(&self) -> BusMap<'_> {
-                BusMap::one(&MEMORY.window)
-            }
-            fn ledger(&self) -> &Ledger {
-                &LEDGER
-            }
-        }
-    };
-}
-
-machine!(Snooped, true);
-machine!(FlushedCaches, false);
