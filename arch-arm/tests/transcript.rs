@@ -212,7 +212,7 @@ fn coherent_memory_needs_barriers_and_no_maintenance() {
     assert_eq!(ring.dma_addr().get(), 0x1000_0000);
     assert_eq!(executed(), [DmbOsh]);
 
-    ring.write(0, 1_u32).unwrap();
+    ring.write(0, &1_u32).unwrap();
     ring.before_doorbell();
     assert_eq!(executed(), [DmbOsh]);
     assert_eq!(ring.read::<u32>(0), Ok(1));

@@ -5,10 +5,10 @@ use dma_api::{BusMap, DmaAddr, DmaMask, PhysAddr, Window};
 use crate::map::KSEG_LEN;
 
 /// A device with 24 address lines, such as an ISA DMA controller (the PIIX4's, on Malta).
-pub const MASK_24: DmaMask = mask(24);
+pub const BITS_24: DmaMask = mask(24);
 
 /// A device with 32 address lines, as nearly all are here.
-pub const MASK_32: DmaMask = mask(32);
+pub const BITS_32: DmaMask = mask(32);
 
 /// A bus that shows what KSEG0 shows, where it is: the usual case in a system on a chip.
 pub const IDENTITY_KSEG: BusMap<'static> = bus(&[window(0, 0, KSEG_LEN)]);
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn masks_are_all_ones() {
-        assert_eq!(MASK_24.highest().get(), 0x00ff_ffff);
-        assert_eq!(MASK_32.highest().get(), 0xffff_ffff);
+        assert_eq!(BITS_24.highest().get(), 0x00ff_ffff);
+        assert_eq!(BITS_32.highest().get(), 0xffff_ffff);
     }
 }

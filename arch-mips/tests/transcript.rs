@@ -257,7 +257,7 @@ fn coherent_memory_leaves_the_cache_before_its_alias_is_used() {
 
     let mut ring = private.publish();
     assert_eq!(executed(), [Sync]);
-    ring.write(0, 7_u32).unwrap();
+    ring.write(0, &7_u32).unwrap();
     ring.before_doorbell();
     assert_eq!(executed(), [Sync]);
     ring.after_completion();

@@ -28,6 +28,8 @@ pub struct ZicbomCaches {
 }
 
 impl ZicbomCaches {
+    /// Caches with blocks of that size.
+    ///
     /// * `block_size`: the device tree's `riscv,cbom-block-size`, in bytes.
     ///
     /// # Errors
@@ -105,6 +107,8 @@ const SINGLE_BYTES: Geometry = match Geometry::new(1, 1) {
 };
 
 impl SnoopedHarts {
+    /// Harts whose caches every device snoops.
+    ///
     /// # Safety
     /// Every access of every device of the machine snoops every cache.
     #[must_use]

@@ -3,10 +3,10 @@
 use dma_api::{BusMap, DmaAddr, DmaMask, PhysAddr, Window};
 
 /// A device with 32 address lines, as most are on 32-bit buses.
-pub const MASK_32: DmaMask = mask(32);
+pub const BITS_32: DmaMask = mask(32);
 
 /// A device with 40 address lines, as many DMA engines of 64-bit SoCs are.
-pub const MASK_40: DmaMask = mask(40);
+pub const BITS_40: DmaMask = mask(40);
 
 /// A bus that shows all memory where it is.
 pub const IDENTITY: BusMap<'static> = bus(&[window(0, 0, u64::MAX)]);
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn masks_are_all_ones() {
-        assert_eq!(MASK_32.highest().get(), 0xffff_ffff);
-        assert_eq!(MASK_40.highest().get(), 0xff_ffff_ffff);
+        assert_eq!(BITS_32.highest().get(), 0xffff_ffff);
+        assert_eq!(BITS_40.highest().get(), 0xff_ffff_ffff);
     }
 }

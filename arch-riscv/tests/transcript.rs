@@ -233,7 +233,7 @@ fn coherent_memory_leaves_the_caches_before_its_alias_is_used() {
 
     let mut ring = private.publish();
     assert_eq!(executed(), [FenceIorwIorw]);
-    ring.write(0, 7_u32).unwrap();
+    ring.write(0, &7_u32).unwrap();
     ring.before_doorbell();
     assert_eq!(executed(), [FenceIorwIorw]);
     ring.after_completion();

@@ -32,6 +32,8 @@ const BYTE: Geometry = match Geometry::new(1, 1) {
 pub struct Snooped(());
 
 impl Snooped {
+    /// Caches that every device snoops.
+    ///
     /// # Safety
     /// For as long as the value or a copy of it exists every device that memory is handed to snoops, in every transfer
     /// (a PCIe function does unless it sets the No Snoop attribute: PCIe Base Specification 2.2.6.5), and that memory
@@ -82,6 +84,8 @@ unsafe impl DmaSync for Snooped {
 pub struct SnoopedWithWriteCombining(Snooped);
 
 impl SnoopedWithWriteCombining {
+    /// Caches that every device snoops, beside weakly ordered accesses.
+    ///
     /// # Safety
     /// As [`Snooped::new`], save that memory may be accessed write-combining and with non-temporal instructions.
     #[must_use]

@@ -1,7 +1,7 @@
 //! Ownership: what a device may still use is never handed out again, and what comes back was not lost.
 #![expect(unsafe_code, reason = "a check states that no device was started")]
 
-use dma_api::{Device, FromDevice, Machine, ToDevice};
+use dma_api::{Device, Error, FromDevice, Machine, ToDevice};
 
 use crate::{
     ranges::take_back,
@@ -72,7 +72,11 @@ pub(crate) fn coherent_memory_is_private_until_published<M: Machine + Clone>(
 ) -> Outcome {
     let ledger = device.machine().ledger();
     let before = ledger.counts();
-    let mut private = device.allocate_coherent(256)?;
+    let mut private = match device.allocate_coherent(256) {
+        // What the machine declares is true: it has none.
+        Err(Error::NoCoherentMemory) => return Ok(()),
+        other => other?,
+    };
     bytes("new memory", private.as_mut_slice(), |_| 0)?;
     fill(private.as_mut_slice(), 4);
 
@@ -82,7 +86,7 @@ pub(crate) fn coherent_memory_is_private_until_published<M: Machine + Clone>(
         let byte: u8 = shared.read(index)?;
         equal("published byte", u64::from(byte), u64::from(value(index)))?;
     }
-    shared.write(8, 0x0123_4567_u32)?;
+    shared.write(8, &0x0123_4567_u32)?;
     shared.before_doorbell();
     shared.after_completion();
     equal(

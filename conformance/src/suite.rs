@@ -18,7 +18,7 @@ pub struct Summary {
 
 /// Runs every check on a machine, for a device that snoops or does not, and reports each.
 ///
-/// Nothing else may use the machine meanwhile. A machine without coherent memory fails the check of it.
+/// Nothing else may use the machine meanwhile. A machine that declares no coherent memory passes the check of it.
 pub fn run<M: Machine + Clone>(
     machine: M,
     snooping: Snooping,

@@ -18,6 +18,8 @@ pub struct Geometry {
 }
 
 impl Geometry {
+    /// The geometry of a machine's caches.
+    ///
     /// * `line`: bytes the maintenance loop steps by, the *smallest* line of any cache level and core;
     /// * `granule`: bytes one write-back can touch, the *largest* of any level and core. Memory that a device
     ///   writes must own whole granules.

@@ -148,7 +148,7 @@ impl<M: Machine> Coherent<M> {
         self.0.memory.cast()
     }
 
-    /// Reads the value at `offset`, in bytes from the start.
+    /// Reads the value at `offset`, in bytes from the start. It has the CPU's byte order.
     ///
     /// # Errors
     /// [`Error::OutOfBounds`]; [`Error::Misaligned`] if the place is no multiple of the type's alignment.
@@ -158,18 +158,18 @@ impl<M: Machine> Coherent<M> {
         Ok(unsafe { place.read_volatile() })
     }
 
-    /// Writes a value at `offset`, in bytes from the start.
+    /// Writes a value at `offset`, in bytes from the start, in the CPU's byte order.
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub fn write<T: IntoBytes + Immutable>(
+    pub fn write<T: IntoBytes + Immutable + Copy>(
         &mut self,
         offset: usize,
-        value: T,
+        value: &T,
     ) -> Result<(), Error> {
         let place = self.place::<T>(offset)?;
         // SAFETY: `place` is aligned and inside the memory, and `T` has no padding to leak (S5).
-        unsafe { place.write_volatile(value) };
+        unsafe { place.write_volatile(*value) };
         Ok(())
     }
 
@@ -220,6 +220,8 @@ impl<M: Machine> Coherent<M> {
 
 // SAFETY: a handle is the CPU's only user of its memory, which every thread can access.
 unsafe impl<M: Machine + Send> Send for Area<M> {}
+// SAFETY: shared handles only read, and volatile where a device may write.
+unsafe impl<M: Machine + Sync> Sync for Area<M> {}
 
 impl<M: Machine> fmt::Debug for PrivateCoherent<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

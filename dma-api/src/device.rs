@@ -47,7 +47,8 @@ pub struct Device<M> {
 pub struct Quiesced<'d, M>(&'d Device<M>);
 
 impl<M: Machine> Quiesced<'_, M> {
-    /// Gives back all buffers that were dropped while this device owned them. Returns how many.
+    /// Gives back all buffers and coherent memory that were dropped while this device owned them, as far as the ledger
+    /// had room for them. Returns how many.
     #[expect(
         clippy::must_use_candidate,
         reason = "how many there were is of no consequence"
@@ -64,6 +65,8 @@ impl<M: Machine> Quiesced<'_, M> {
 }
 
 impl<M: Machine + Clone> Device<M> {
+    /// A bus master of `machine`, known to its ledger from now on.
+    ///
     /// * `limits`: what the device demands, met with what its bus demands.
     ///
     /// # Errors

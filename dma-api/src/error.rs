@@ -2,14 +2,15 @@
 
 use core::fmt;
 
-/// Why something was refused. Nothing was changed by the call that returned it.
+/// Why something was refused. Nothing was changed by the call that returned it, save that a buffer that comes back with
+/// [`OverlongTransfer`](Self::OverlongTransfer) has come back.
 ///
 /// Addresses are in bytes and as the field's name says: `phys` as the CPU's memory bus knows them, `dma` as
 /// the device drives them, `cpu` as the CPU's pointers have them. Lengths are in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// The length is zero; no device transfers nothing.
+    /// A length or a count is zero; no device transfers nothing.
     ZeroLength,
     /// The range does not end before its address space does.
     RangeWraps {
@@ -27,7 +28,7 @@ pub enum Error {
     },
     /// An alignment, boundary, line or unit that must be a power of two is not.
     NotPowerOfTwo {
-        /// The value that was given.
+        /// The value that was given, in bytes.
         value: u64,
     },
     /// A DMA mask must have 1 to 64 bits.
@@ -97,7 +98,7 @@ pub enum Error {
     Misaligned {
         /// The address or offset.
         addr: u64,
-        /// The alignment it must have.
+        /// The alignment it must have, in bytes.
         alignment: u64,
     },
     /// The range crosses a multiple of the boundary.
@@ -207,7 +208,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::ZeroLength => write!(f, "the length is zero"),
+            Self::ZeroLength => write!(f, "a length or a count is zero"),
             Self::RangeWraps { start, len } => {
                 write!(
                     f,
@@ -325,7 +326,7 @@ impl fmt::Display for Error {
             Self::SplitPoint { at, unit, len } => {
                 write!(
                     f,
-                    "a buffer of {len} bytes cannot be split at {at}, only at multiples of {unit}"
+                    "a buffer of {len} bytes cannot be split at {at}, only inside and at multiples of {unit}"
                 )
             }
             Self::SharedLine { cpu, len, granule } => {

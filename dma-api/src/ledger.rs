@@ -68,11 +68,11 @@ enum Entry {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LedgerCounts {
-    /// Buffers in quarantine.
+    /// Buffers and coherent memories in quarantine.
     pub quarantined: usize,
     /// Blocks that are held in parts.
     pub shared: usize,
-    /// Buffers that were dropped while a device owned them when the ledger was full: leaked for good.
+    /// Those that were dropped while a device owned them when the ledger was full: leaked for good.
     pub leaked: usize,
     /// Blocks that their allocator refused to take back: leaked for good.
     pub refused: usize,
@@ -83,7 +83,8 @@ pub struct LedgerCounts {
 /// A block that was split takes one slot until its last part is gone. A buffer that is dropped while a device owns it
 /// takes one until [`Quiesced::release_quarantine`](crate::Quiesced::release_quarantine). If there is none left, a
 /// split is refused, and a dropped buffer is leaked and counted: no way leads to memory with two owners. Make it as
-/// large as the blocks that are split at a time and the buffers that are lent at a time, together.
+/// large as the blocks that are split, the buffers that are lent and the coherent memories that are published at a time,
+/// together.
 #[derive(Debug)]
 pub struct Ledger<S: ?Sized = [Slot]> {
     book: Locked<Book<S>>,

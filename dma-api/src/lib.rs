@@ -60,3 +60,6 @@ pub use pool::Pool;
 pub use source::{CoherentSource, NoCoherentMemory, UncachedAlias, UncachedMemory};
 pub use streaming::{CpuOwned, DeviceOwned};
 pub use sync::{DmaSync, Levels};
+
+/// The crate whose traits say which values may cross: `FromBytes`, `IntoBytes`, `Immutable`, `KnownLayout`.
+pub use zerocopy;

@@ -15,6 +15,8 @@ impl Alignment {
     /// Every address is a multiple of it.
     pub const ONE: Self = Self(NonZeroU64::MIN);
 
+    /// `bytes` as an alignment.
+    ///
     /// # Errors
     /// [`Error::NotPowerOfTwo`], for 0 too.
     pub const fn new(bytes: u64) -> Result<Self, Error> {
@@ -207,7 +209,7 @@ impl Limits {
         }
     }
 
-    /// The same with at most `count` segments in one transfer.
+    /// The same with at most `count` segments in one transfer. Every buffer of this crate is one segment.
     ///
     /// # Errors
     /// [`Error::ZeroLength`].

@@ -173,7 +173,7 @@ impl Region {
     /// [`Error::ZeroLength`]; [`Error::RangeWraps`] for the physical addresses.
     ///
     /// # Safety
-    /// For as long as the value or a copy of it exists, the bytes are mapped from `cpu` on, contiguous and
+    /// For as long as the value or a copy of it exists, the bytes are mapped from `cpu` on, without wrapping, contiguous and
     /// cacheable in the way the machine's [`DmaSync`](crate::DmaSync) maintains, and `cpu` may be used to access
     /// all of them.
     pub const unsafe fn new(cpu: NonNull<u8>, phys: PhysAddr, len: usize) -> Result<Self, Error> {

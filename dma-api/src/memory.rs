@@ -23,6 +23,8 @@ pub struct Block {
 }
 
 impl Block {
+    /// A block that an allocator hands out.
+    ///
     /// # Errors
     /// [`Error::ZeroLength`]; [`Error::RangeWraps`] for the physical addresses.
     ///
@@ -84,6 +86,7 @@ unsafe impl Send for Block {}
 /// # struct Frames;
 /// # impl Frames {
 /// #     fn zeroed(&self, _: usize, _: &Request) -> Option<(NonNull<u8>, u64)> { None }
+/// #     fn total(&self) -> usize { 1 << 20 }
 /// #     fn give_back(&self, _: u64, _: usize) -> bool { false }
 /// # }
 /// struct Pages(Frames);
@@ -93,6 +96,10 @@ unsafe impl Send for Block {}
 /// unsafe impl DmaAllocator for Pages {
 ///     fn allocate(&self, request: &Request) -> Result<Block, Error> {
 ///         let len = Alignment::new(4096)?.round_up(request.len)?.get();
+///         let room = request.highest.get().saturating_sub(request.lowest.get());
+///         if len > self.0.total() || (len as u64) - 1 > room {
+///             return Err(Error::NeverFits { len, capacity: self.0.total() });
+///         }
 ///         let refused = Error::Exhausted { len, largest_free: 0 };
 ///         let (start, phys) = self.0.zeroed(len / 4096, request).ok_or(refused)?;
 ///         // SAFETY: the frames were free and are now this block's.

@@ -76,6 +76,8 @@ unsafe impl CoherentSource for NoCoherentMemory {
 pub struct UncachedMemory<A>(A);
 
 impl<A: DmaAllocator> UncachedMemory<A> {
+    /// Coherent memory from `allocator`.
+    ///
     /// # Safety
     /// Every mapping of the allocator's memory is uncached (on Arm: Normal Non-cacheable), for as long as the
     /// value exists, and no cache holds a line of it now.
@@ -117,6 +119,8 @@ pub struct UncachedAlias {
 }
 
 impl UncachedAlias {
+    /// The alias of `cached` that begins at `uncached`.
+    ///
     /// * `cached`: memory as it is cached;
     /// * `uncached`: where the same bytes begin, uncached.
     ///

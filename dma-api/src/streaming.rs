@@ -1,4 +1,6 @@
 //! Memory lent to a device and taken back, in the order it happens.
+//!
+//! S1, S2 and so on are the rules of soundness in the workspace's `ARCHITECTURE.md`.
 #![expect(
     unsafe_code,
     reason = "bytes are reached through the pointer that the device's address came with"
@@ -185,7 +187,7 @@ impl<M: Machine, D: Direction> CpuOwned<M, D> {
         unsafe { self.mapping.memory.as_mut() }
     }
 
-    /// Copies a value to `offset`, in bytes from the start. Any alignment will do.
+    /// Copies a value to `offset`, in bytes from the start, in the CPU's byte order. Any alignment will do.
     ///
     /// # Errors
     /// [`Error::OutOfBounds`].
@@ -208,8 +210,8 @@ impl<M: Machine, D: Direction> CpuOwned<M, D> {
     /// not. The memory is freed when both parts are gone.
     ///
     /// # Errors
-    /// With the buffer, unchanged: [`Error::SplitPoint`] if a part would be empty or the parts would share a
-    /// granule; [`Error::LedgerFull`].
+    /// With the buffer, unchanged: [`Error::SplitPoint`] if a part would be empty or the second would not start at a
+    /// multiple of the granule and of the device's alignment; [`Error::LedgerFull`].
     pub fn split_at(mut self, at: usize) -> Result<(Self, Self), Refused<Self>>
     where
         M: Clone,
@@ -335,7 +337,8 @@ impl<M: Machine, D: DeviceWrites> CpuOwned<M, D> {
 /// A buffer the device owns: there is an address to tell it, and no bytes.
 ///
 /// Dropping it does not free it, since the device may still be using it: it goes to the machine's quarantine
-/// ([`Ledger`](crate::Ledger)).
+/// ([`Ledger`](crate::Ledger)). After a reset of the device rather take it back with
+/// [`sync_for_cpu`](Self::sync_for_cpu), which needs no room there.
 ///
 /// Its bytes cannot be reached:
 /// ```compile_fail,E0599
@@ -424,7 +427,7 @@ impl<M: Machine, D: Direction> DeviceOwned<M, D> {
 
 impl<M: Machine, D: DeviceWrites> DeviceOwned<M, D> {
     /// Takes the buffer back after a transfer of which the device says that it wrote the first `written` bytes. The
-    /// others keep what the CPU had there.
+    /// others keep what the CPU had there, if the device has told the truth.
     ///
     /// # Errors
     /// [`Error::OverlongTransfer`], with the buffer as nothing received, if the device claims more than there is.

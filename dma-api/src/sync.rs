@@ -35,6 +35,7 @@ use crate::cache::{Geometry, LineRange};
 /// #     pub unsafe fn invalidate(_: *mut u8) {}
 /// #     pub fn clean_and_invalidate(_: *mut u8) {}
 /// #     pub fn barrier() {}
+/// #     pub fn barrier_for(_: core::ptr::NonNull<u8>) {}
 /// # }
 /// struct Caches {
 ///     geometry: Geometry,
@@ -60,11 +61,11 @@ use crate::cache::{Geometry, LineRange};
 ///     fn complete(&self) {
 ///         insn::barrier();
 ///     }
-///     fn before_doorbell(&self, _memory: NonNull<u8>) {
-///         insn::barrier();
+///     fn before_doorbell(&self, memory: NonNull<u8>) {
+///         insn::barrier_for(memory);
 ///     }
-///     fn after_completion(&self, _memory: NonNull<u8>) {
-///         insn::barrier();
+///     fn after_completion(&self, memory: NonNull<u8>) {
+///         insn::barrier_for(memory);
 ///     }
 /// }
 /// ```
@@ -161,6 +162,8 @@ pub struct Levels<Inner, Outer> {
 }
 
 impl<Inner: DmaSync, Outer: DmaSync> Levels<Inner, Outer> {
+    /// Two levels as one.
+    ///
     /// * `inner`: the level next to the processor, whose barriers order the processor's own accesses;
     /// * `outer`: the level next to memory.
     pub const fn new(inner: Inner, outer: Outer) -> Self {

@@ -563,19 +563,19 @@ fn a_split_without_a_ledger_slot_gives_the_buffer_back() {
         buffer.as_mut_slice().fill(9);
         buffer.split_at(128)
     };
-    let mut parts: Vec<_> = (0..8).map(|_| split().unwrap()).collect();
+    let mut parts: Vec<_> = (0..32).map(|_| split().unwrap()).collect();
 
     let Refused { error, value } = split().unwrap_err();
 
-    assert_eq!(error, Error::LedgerFull { slots: 8 });
+    assert_eq!(error, Error::LedgerFull { slots: 32 });
     assert_eq!(value.as_slice(), [9; 256]);
-    assert_eq!(machine.ledger().counts().shared, 8);
+    assert_eq!(machine.ledger().counts().shared, 32);
 
     // What is in parts already needs no slot for one more; what is not needs one that is free.
     let (first, second) = parts.pop().unwrap();
     let quarters = first.split_at(64).unwrap();
     let Refused { error, value } = value.split_at(64).unwrap_err();
-    assert_eq!(error, Error::LedgerFull { slots: 8 });
+    assert_eq!(error, Error::LedgerFull { slots: 32 });
     drop((quarters, second));
     let halves = value.split_at(64).unwrap();
     drop((halves, parts));
@@ -707,7 +707,7 @@ fn coherent_accesses_outside_the_memory_or_misaligned_are_refused() {
 
     for offset in [97, 100, 101, usize::MAX, usize::MAX - 3] {
         assert_eq!(ring.read::<u32>(offset), Err(out(offset, 4, 100)));
-        assert_eq!(ring.write(offset, u32::MAX), Err(out(offset, 4, 100)));
+        assert_eq!(ring.write(offset, &u32::MAX), Err(out(offset, 4, 100)));
     }
     assert_eq!(
         ring.read::<[u8; 0]>(usize::MAX),
@@ -716,10 +716,10 @@ fn coherent_accesses_outside_the_memory_or_misaligned_are_refused() {
     let addr = ring.as_ptr().addr().get() as u64 + 2;
     let misaligned = Error::Misaligned { addr, alignment: 4 };
     assert_eq!(ring.read::<u32>(2), Err(misaligned));
-    assert_eq!(ring.write(2, u32::MAX), Err(misaligned));
+    assert_eq!(ring.write(2, &u32::MAX), Err(misaligned));
 
     assert_eq!(ring.read::<[u8; 100]>(0), Ok([0; 100]));
-    assert_eq!(ring.write(96, u32::MAX), Ok(()));
+    assert_eq!(ring.write(96, &u32::MAX), Ok(()));
     assert_eq!(ring.read::<u32>(96), Ok(u32::MAX));
     // SAFETY: no device runs.
     drop(unsafe { ring.unpublish() });

@@ -318,20 +318,20 @@ fn clones_and_narrowed_devices_are_the_same_device() {
 fn with_the_ledger_full_a_dropped_buffer_is_leaked_and_never_seen_again() {
     let machine = machine();
     let device = device(&machine);
-    let lent: Vec<_> = (0..10).map(|_| lend::<FromDevice>(&device, 64)).collect();
+    let lent: Vec<_> = (0..34).map(|_| lend::<FromDevice>(&device, 64)).collect();
     let segments: Vec<_> = lent.iter().map(DeviceOwned::segment).collect();
 
     drop(lent);
 
-    let mut counts = kept(8, 0);
+    let mut counts = kept(32, 0);
     counts.leaked = 2;
-    assert_eq!(books(&machine), (POOL - 640, counts));
+    assert_eq!(books(&machine), (POOL - 34 * 64, counts));
     nobody_else_gets(&device, &segments);
 
-    assert_eq!(quiet(&device).release_quarantine(), 8);
+    assert_eq!(quiet(&device).release_quarantine(), 32);
     counts.quarantined = 0;
     assert_eq!(books(&machine), (POOL - 128, counts));
-    nobody_else_gets(&device, &segments[8..]);
+    nobody_else_gets(&device, &segments[32..]);
 }
 
 #[test]

@@ -215,7 +215,7 @@ fn coherent_memory_is_seen_by_both_sides_at_once() {
             &[1, 2, 3, 4, 0, 0, 0, 0],
         )?;
 
-        ring.write(8, 0xdead_beef_u32)?;
+        ring.write(8, &0xdead_beef_u32)?;
         ring.before_doorbell();
         let addr = ring.dma_addr().checked_add(8).ok_or("an address")?;
         same(
@@ -232,6 +232,26 @@ fn coherent_memory_is_seen_by_both_sides_at_once() {
         )?;
 
         // SAFETY: the engine does nothing by itself.
+        drop(unsafe { ring.unpublish() });
+        Ok(())
+    });
+}
+
+#[test]
+fn a_ring_is_polled_for_its_status_before_the_data_is_taken_back() {
+    everywhere(|device, engine| {
+        let ring = device.allocate_coherent(16)?.publish();
+        let lent = device.allocate::<FromDevice>(100)?.sync_for_device();
+        engine.write(lent.dma_addr(), &pattern(100, 10))?;
+        engine.write(ring.dma_addr(), &[1])?;
+
+        engine.settle();
+        same("status", &[ring.read::<u8>(0)?], &[1])?;
+        ring.after_completion();
+        // SAFETY: the status says that the engine is done.
+        let buffer = unsafe { lent.sync_for_cpu() };
+        same("data", buffer.as_slice(), &pattern(100, 10))?;
+        // SAFETY: as above.
         drop(unsafe { ring.unpublish() });
         Ok(())
     });

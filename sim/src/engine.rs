@@ -30,6 +30,8 @@ pub struct DmaEngine<'m> {
 }
 
 impl<'m> DmaEngine<'m> {
+    /// An engine on the machine's bus.
+    ///
     /// * `limits`: what the engine can address;
     /// * `snooping`: what its accesses really do, whatever its driver believes.
     #[must_use]
@@ -61,6 +63,12 @@ impl<'m> DmaEngine<'m> {
         let (route, offset) = self.locate(to, bytes.len())?;
         self.machine.caches().device_writes(route, offset, bytes);
         Ok(())
+    }
+
+    /// Waits until everything that any engine of the machine wrote has arrived where it goes, as it does in the end: what a
+    /// driver that polls coherent memory for a completion waits for.
+    pub fn settle(&self) {
+        self.machine.caches().device_settles();
     }
 
     fn locate(&self, start: DmaAddr, len: usize) -> Result<(Route, usize), BusFault> {

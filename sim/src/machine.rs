@@ -52,7 +52,7 @@ impl Default for Config {
 /// Words in the pools' books: memories of up to 16 Ki units.
 const WORDS: usize = 512;
 
-/// A simulated machine. Use it by reference; what it lends must not outlive it, which its buffers' types see to.
+/// A simulated machine, with 32 slots in its ledger. Use it by reference; what it lends must not outlive it, which its buffers' types see to.
 #[derive(Debug)]
 pub struct SimMachine {
     caches: SimCaches,
@@ -61,10 +61,12 @@ pub struct SimMachine {
     uncached_offset: usize,
     region: Region,
     window: Window,
-    ledger: Ledger<[Slot; 8]>,
+    ledger: Ledger<[Slot; 32]>,
 }
 
 impl SimMachine {
+    /// A machine as `config` describes it.
+    ///
     /// # Errors
     /// What [`Geometry::new`], [`Window::new`] or [`Pool::adopt`] refuse.
     pub fn new(config: Config) -> Result<Self, Error> {
@@ -108,7 +110,7 @@ impl SimMachine {
             uncached_offset: cached_len,
             region,
             window: Window::new(phys, dma, len as u64)?,
-            ledger: Ledger::<[Slot; 8]>::new(),
+            ledger: Ledger::<[Slot; 32]>::new(),
         })
     }
 

@@ -99,6 +99,15 @@ impl SimCaches {
         }
     }
 
+    /// Lets all that devices have written land, the oldest first.
+    pub(crate) fn device_settles(&self) {
+        let mut state = self.step();
+        while state.views.has_posted() {
+            state.views.land_one();
+        }
+        self.act(&mut state);
+    }
+
     fn issue(&self, operation: Operation, range: LineRange<'_>) {
         let mut state = self.step();
         let first = range.phys().start();
