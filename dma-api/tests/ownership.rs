@@ -538,15 +538,15 @@ fn a_part_that_finds_the_ledger_full_is_leaked_with_its_block() {
     let device = device(&machine);
     let (buffer, whole) = located(&device, 128);
     let (first, second) = buffer.split_at(64).unwrap();
-    (0..7).for_each(|_| drop(lend::<FromDevice>(&device, 64)));
+    (0..31).for_each(|_| drop(lend::<FromDevice>(&device, 64)));
 
     drop(second.sync_for_device());
     drop(first);
 
-    let mut counts = kept(7, 1);
+    let mut counts = kept(31, 1);
     counts.leaked = 1;
-    assert_eq!(books(&machine), (POOL - 576, counts));
-    assert_eq!(quiet(&device).release_quarantine(), 7);
+    assert_eq!(books(&machine), (POOL - 128 - 31 * 64, counts));
+    assert_eq!(quiet(&device).release_quarantine(), 31);
     nobody_else_gets(&device, &[whole]);
 }
 
