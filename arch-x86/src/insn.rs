@@ -10,6 +10,11 @@ cfg_if::cfg_if! {
             clflush, clflushopt, clwb, compiler_barrier, cpuid, lfence, mfence,
         };
     } else if #[cfg(any(target_arch = "x86", target_arch = "x86_64"))] {
+        #[cfg(target_arch = "x86")]
+        use core::arch::x86 as intrinsics;
+        #[cfg(target_arch = "x86_64")]
+        use core::arch::x86_64 as intrinsics;
+
         mod x86;
         pub(crate) use x86::{clflush, clflushopt, clwb, compiler_barrier, cpuid, lfence, mfence};
     } else {

@@ -12,6 +12,8 @@ mod verdict;
 
 mod hal;
 
+mod ordered;
+
 mod disk;
 
 mod pattern;

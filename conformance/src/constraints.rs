@@ -1,24 +1,30 @@
 //! Constraints: what a device demands is met or refused, never bent.
 
 use dma_api::{
-    Bidirectional, Device, DmaAddr, Error, FromDevice, Limits, Machine, Snooping, ToDevice,
+    Bidirectional, Device, DmaAddr, Error, FromDevice, Limits, Machine, Snooping, ToDevice, Window,
 };
 
 use crate::{
     ranges::take_back,
-    report::{Failure, Outcome, refused},
+    report::{Outcome, equal, refused},
 };
 
 pub(crate) fn every_limit_of_a_device_is_met<M: Machine + Clone>(device: &Device<M>) -> Outcome {
+    // The first free place is then one that is aligned to little, and close to a boundary's wrong side.
+    let _in_the_way = device.allocate::<ToDevice>(1)?;
     for alignment in [1_u64, 16, 512, 4096] {
         for boundary in [4096_u64, 65_536] {
             let limits = Limits::UNLIMITED.alignment(alignment)?.boundary(boundary)?;
             let narrowed = device.narrowed(limits)?;
+            let mut earlier = None;
             for len in [1_usize, 100, 4000, 4096] {
                 let lent = narrowed.allocate::<ToDevice>(len)?.sync_for_device();
                 narrowed.limits().check(lent.segment())?;
-                drop(take_back(lent));
+                equal("length", lent.segment().len_bytes(), len as u64)?;
+                // Two at a time, so that the next one begins behind a buffer and not where this one was.
+                drop(earlier.replace(lent).map(take_back));
             }
+            drop(earlier.map(take_back));
         }
     }
     Ok(())
@@ -55,28 +61,26 @@ pub(crate) fn a_buffer_ends_below_the_highest_address<M: Machine + Clone>(
 pub(crate) fn a_device_that_reaches_no_memory_is_refused<M: Machine + Clone>(
     device: &Device<M>,
 ) -> Outcome {
-    let windows = device.machine().bus();
-    let Some(lowest) = windows
-        .windows()
-        .iter()
-        .map(|window| window.dma().start().get())
+    let bus = device.machine().bus();
+    let ends = |of: fn(&Window) -> DmaAddr| bus.windows().iter().map(of);
+    let lowest = ends(|window| window.dma().start())
         .min()
-    else {
-        return Err(Failure::WrongError {
-            what: "a bus without windows",
-            found: None,
-        });
+        .unwrap_or(DmaAddr::new(0));
+    let highest = ends(|window| window.dma().last())
+        .max()
+        .unwrap_or(DmaAddr::new(0));
+    let (low, high) = match (highest.checked_add(1), lowest.get().checked_sub(1)) {
+        (Some(above), _) => (above, DmaAddr::new(u64::MAX)),
+        (None, Some(below)) => (DmaAddr::new(0), DmaAddr::new(below)),
+        (None, None) => return Ok(()), // Every address there is lies on this bus.
     };
-    let Some(below) = lowest.checked_sub(1) else {
-        return Ok(()); // Every mask reaches the first byte of this bus.
-    };
-    let limits = Limits::UNLIMITED.window(DmaAddr::new(0), DmaAddr::new(below))?;
+    let limits = Limits::UNLIMITED.window(low, high)?;
     let made = Device::new(device.machine().clone(), limits, device.snooping());
-    refused("a device below all memory", made, |error| {
+    refused("a device that reaches nothing", made, |error| {
         *error
             == Error::Unreachable {
-                lowest: 0,
-                highest: below,
+                lowest: low.get(),
+                highest: high.get(),
             }
     })
 }

@@ -70,12 +70,19 @@ pub(crate) fn buffers_do_not_overlap<M: Machine + Clone>(device: &Device<M>) -> 
         let buffer = buffer.as_ref().map_or(&[][..], CpuOwned::as_slice);
         bytes("a buffer beside others", buffer, |_| index.to_le_bytes()[0])?;
     }
-    // A hole in the middle is used again, and only it.
+    // A hole in the middle is used again, or other free memory is, but no other buffer's.
     if let Some(place) = held.get_mut(3) {
         *place = None;
     }
-    let again = device.allocate::<FromDevice>(1)?;
-    bytes("the hole", again.as_slice(), |_| 0)?;
+    let mut again = device.allocate::<FromDevice>(1)?;
+    bytes("a new buffer", again.as_slice(), |_| 0)?;
+    again.as_mut_slice().fill(0xff);
+    for (index, buffer) in held.iter().enumerate() {
+        let buffer = buffer.as_ref().map_or(&[][..], CpuOwned::as_slice);
+        bytes("a buffer beside a new one", buffer, |_| {
+            index.to_le_bytes()[0]
+        })?;
+    }
     refused(
         "a read of what no device wrote",
         again.read::<u8>(0),

@@ -29,7 +29,7 @@ fn every_simulated_machine_conforms() {
                     fills_speculatively,
                     cached_len: 128 << 10,
                     uncached_len: 16 << 10,
-                    unit: 2048,
+                    unit: granule as u64,
                     adversary: adversary.clone(),
                     ..Config::default()
                 };

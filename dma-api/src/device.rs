@@ -1,7 +1,7 @@
 //! A device: what it can address, whether it snoops, and the proof that it is quiet.
 #![expect(unsafe_code, reason = "that a device is quiet is a promise")]
 
-use core::num::NonZeroUsize;
+use core::{num::NonZeroUsize, ptr::NonNull};
 
 use crate::{
     addr::{DmaRange, PhysAddr, PhysRange},
@@ -162,6 +162,22 @@ impl<M: Machine + Clone> Device<M> {
         Ok(dma)
     }
 
+    /// Whether memory that the device writes shares no granule with other memory, by CPU and by physical address.
+    pub(crate) fn owns_granules(
+        &self,
+        memory: NonNull<[u8]>,
+        phys: PhysRange,
+    ) -> Result<(), Error> {
+        let (granule, len) = (self.granule(), memory.len());
+        let cpu = memory.cast::<u8>().addr().get();
+        let places = [cpu as u64, phys.start().get(), len as u64];
+        if places.iter().all(|place| granule.divides(*place)) {
+            return Ok(());
+        }
+        let granule = usize::try_from(granule.get()).unwrap_or(usize::MAX);
+        Err(Error::SharedLine { cpu, len, granule })
+    }
+
     /// Asks `allocate` for `len` bytes that the device reaches in one segment and that share no granule with others,
     /// window by window. Returns the block, which was checked, the granules at its front that hold the `len` bytes, and
     /// the bytes' DMA addresses.
@@ -220,17 +236,8 @@ impl<M: Machine + Clone> Device<M> {
         rounded: usize,
         len: usize,
     ) -> Result<(PhysRange, DmaRange), Error> {
-        let (granule, buffer_len) = (self.granule(), block.len_bytes());
-        let cpu = block.memory().cast::<u8>().addr().get();
-        let places = [cpu as u64, block.phys().start().get(), buffer_len as u64];
-        if !places.iter().all(|place| granule.divides(*place)) {
-            let granule = usize::try_from(granule.get()).unwrap_or(usize::MAX);
-            return Err(Error::SharedLine {
-                cpu,
-                len: buffer_len,
-                granule,
-            });
-        }
+        let buffer_len = block.len_bytes();
+        self.owns_granules(block.memory(), block.phys())?;
         if buffer_len < rounded {
             return Err(Error::OutOfBounds {
                 offset: 0,

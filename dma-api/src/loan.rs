@@ -39,13 +39,8 @@ impl<M: Machine + Clone> Device<M> {
         let phys = self.machine().direct_map().to_phys(memory)?;
         let dma = self.reach(phys)?;
 
-        let (cpu, len) = (memory.cast::<u8>().addr().get(), memory.len());
-        let granule = self.granule();
-        let places = [cpu as u64, phys.start().get(), len as u64];
-        let alone = places.iter().all(|place| granule.divides(*place));
-        if D::DATA.device_writes() && !alone {
-            let granule = usize::try_from(granule.get()).unwrap_or(usize::MAX);
-            return Err(Error::SharedLine { cpu, len, granule });
+        if D::DATA.device_writes() {
+            self.owns_granules(memory, phys)?;
         }
 
         // SAFETY: the caller's promise; the addresses were translated from `memory`, and the granules checked.

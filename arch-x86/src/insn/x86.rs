@@ -6,12 +6,8 @@
 #![expect(unsafe_code, reason = "instructions")]
 
 use core::arch::asm;
-#[cfg(target_arch = "x86")]
-use core::arch::x86 as intrinsics;
-#[cfg(target_arch = "x86_64")]
-use core::arch::x86_64 as intrinsics;
 
-use super::Leaf;
+use super::{Leaf, intrinsics};
 
 /// No instruction: the compiler takes it that `memory` is read and written here, and moves no access across.
 #[inline(always)]

@@ -1,6 +1,7 @@
 //! The conformance suite on this board, for every kind of device it can have.
 
 use conformance::{Failure, Report};
+use dma_api::{Machine, Snooping};
 
 use super::{board, console, counted::Lines, verdict::Verdict};
 
@@ -38,6 +39,19 @@ pub(crate) fn run() -> Verdict {
     } else {
         Verdict::Fail
     }
+}
+
+/// Runs the suite for devices that do not snoop, which must have lines maintained, and for devices that do.
+///
+/// `lines` are those of the machine, now.
+pub(crate) fn both_kinds<M: Machine>(
+    machine: &'static M,
+    lines: impl Fn() -> Lines,
+    report: &mut impl Report,
+) {
+    conformance::run(machine, Snooping::DoesNotSnoop, report);
+    report.check("lines_are_maintained", maintained(lines()));
+    conformance::run(machine, Snooping::Snoops, report);
 }
 
 /// Whether lines were maintained at all, for devices that do not snoop.

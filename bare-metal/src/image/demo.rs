@@ -113,8 +113,7 @@ fn read_source(len: usize) -> Result<(), Stop> {
     }
     let mut disk = disk::find("source").ok_or(Stop::NoDisk("source"))?;
     let mut buffer = DEVICE.allocate::<FromDevice>(LONGEST * SECTOR)?;
-    // A place on the stack that starts and ends inside cache lines, as drivers' requests do.
-    let mut unaligned = [0; SECTOR + 17];
+    let mut on_the_stack = [0; SECTOR];
     let mut hash = Sha256::new();
 
     let (started, mut done) = (board::now_micros(), 0);
@@ -124,15 +123,16 @@ fn read_source(len: usize) -> Result<(), Stop> {
         }
         let wanted = (len - done).min(sectors * SECTOR);
         let sector = done / SECTOR;
-        if request % LENGTHS.len() == LENGTHS.len() - 1 {
-            let place = &mut unaligned[17..];
-            disk.read_blocks(sector, place)?;
-            hash.update(&place[..wanted]);
-        } else {
-            let place = &mut buffer.as_mut_slice()[..wanted.next_multiple_of(SECTOR)];
-            disk.read_blocks(sector, place)?;
-            hash.update(&place[..wanted]);
-        }
+        let rounded = wanted.next_multiple_of(SECTOR);
+        let place = match request % LENGTHS.len() {
+            // Where devices do not reach.
+            7 => &mut on_the_stack[..rounded],
+            // Where it starts and ends inside cache lines.
+            5 => &mut buffer.as_mut_slice()[17..17 + rounded],
+            _ => &mut buffer.as_mut_slice()[..rounded],
+        };
+        disk.read_blocks(sector, place)?;
+        hash.update(&place[..wanted]);
         done += wanted;
     }
     let micros = board::now_micros() - started;

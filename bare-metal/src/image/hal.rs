@@ -11,8 +11,8 @@ use core::{
 };
 
 use dma_api::{
-    Bidirectional, Coherent, CpuOwned, Device, DeviceOwned, Direction, DmaMask, FromDevice, Limits,
-    ToDevice,
+    Bidirectional, Coherent, CpuOwned, Device, DeviceOwned, DeviceWrites, Direction, DmaMask,
+    Error, FromDevice, Limits, ToDevice,
 };
 use heapless::Vec;
 use spin::{Lazy, Mutex};
@@ -22,7 +22,8 @@ use super::board::{self, Board};
 
 type Machine = &'static Board;
 
-/// The board's virtio devices, which are one bus master as far as memory goes.
+/// The board's virtio devices. They are several bus masters in one value, which would not do for
+/// [`Device::assert_quiet`]; nothing here drops what a device owns.
 pub(crate) static DEVICE: Lazy<Device<Machine>> = Lazy::new(|| {
     let mask = DmaMask::bits(64).expect("a mask has up to 64 bits");
     Device::new(board::machine(), Limits::new(mask), board::SNOOPING)
@@ -62,6 +63,14 @@ pub(crate) fn traffic() -> Traffic {
 /// Whether the driver has given back everything it was given.
 pub(crate) fn is_idle() -> bool {
     RINGS.lock().is_empty() && LENT.lock().is_empty()
+}
+
+/// Orders what was written to the rings before the doorbell.
+pub(crate) fn before_doorbell() {
+    // Any ring will do: the barrier is for all of memory.
+    if let Some(ring) = RINGS.lock().first() {
+        ring.before_doorbell();
+    }
 }
 
 /// A buffer the device owns, in the direction the driver asked for.
@@ -114,7 +123,7 @@ unsafe impl Hal for DmaHal {
             return -1;
         };
         let ring = rings.swap_remove(index);
-        // SAFETY: the driver gives a ring back only after it has reset the device's queue.
+        // SAFETY: `VirtIOBlk` drops its transport before its queue, and that drop resets the device.
         drop(unsafe { ring.unpublish() });
         0
     }
@@ -156,13 +165,13 @@ unsafe impl Hal for DmaHal {
                 // SAFETY: as above.
                 let received = unsafe { handle.sync_for_cpu() };
                 // SAFETY: the buffer is the one that was shared, and nobody else uses it now.
-                unsafe { copy_back(received.as_slice(), buffer, lent.bounced) };
+                unsafe { copy_back(&received, buffer, lent.bounced) };
             }
             Handle::Both(handle) => {
                 // SAFETY: as above.
                 let received = unsafe { handle.sync_for_cpu() };
                 // SAFETY: as above.
-                unsafe { copy_back(received.as_slice(), buffer, lent.bounced) };
+                unsafe { copy_back(&received, buffer, lent.bounced) };
             }
         }
     }
@@ -178,11 +187,15 @@ unsafe fn lend<D: Direction>(
     handle: fn(DeviceOwned<Machine, D>) -> Handle,
 ) -> Lent {
     // SAFETY: passed on to the caller.
-    if let Ok(lent) = unsafe { DEVICE.lend_in_place(buffer) } {
-        return Lent {
-            handle: handle(lent),
-            bounced: false,
-        };
+    match unsafe { DEVICE.lend_in_place(buffer) } {
+        Ok(lent) => {
+            return Lent {
+                handle: handle(lent),
+                bounced: false,
+            };
+        }
+        Err(Error::SharedLine { .. } | Error::NotInDirectMap { .. }) => {}
+        Err(error) => panic!("a buffer that cannot be shared: {error}"),
     }
     let mut copy: CpuOwned<Machine, D> = DEVICE
         .allocate(buffer.len())
@@ -201,9 +214,14 @@ unsafe fn lend<D: Direction>(
 ///
 /// # Safety
 /// `buffer` is valid for writes and nobody else uses it now.
-unsafe fn copy_back(received: &[u8], mut buffer: NonNull<[u8]>, bounced: bool) {
+unsafe fn copy_back<D: DeviceWrites>(
+    received: &CpuOwned<Machine, D>,
+    mut buffer: NonNull<[u8]>,
+    bounced: bool,
+) {
+    // Of a buffer that was lent where it is no reference is made: the driver has one of its own.
     if bounced {
         // SAFETY: passed on to the caller.
-        unsafe { buffer.as_mut() }.copy_from_slice(received);
+        unsafe { buffer.as_mut() }.copy_from_slice(received.as_slice());
     }
 }

@@ -68,13 +68,8 @@ fn boot() -> Result<Board, Error> {
     Ok(unsafe { Assembled::new(parts) })
 }
 
-/// Runs the conformance suite for devices that do not snoop and for devices that do. Nothing on this board tells which
-/// instructions were executed; that lines were asked for, and that none trapped, is all there is to see.
+/// Runs the conformance suite. Nothing on this board tells which instructions were executed; that lines were asked for,
+/// and that none trapped, is all there is to see.
 pub(crate) fn conform(report: &mut impl Report) {
-    conformance::run(machine(), Snooping::DoesNotSnoop, report);
-    report.check(
-        "lines_are_maintained",
-        checks::maintained(machine().sync().lines()),
-    );
-    conformance::run(machine(), Snooping::Snoops, report);
+    checks::both_kinds(machine(), || machine().sync().lines(), report);
 }

@@ -39,6 +39,7 @@ global_asm!(
     "    mov x9, #3", // CNTHCTL_EL2: EL1PCEN, EL1PCTEN
     "    msr cnthctl_el2, x9",
     "    msr cntvoff_el2, xzr",
+    "    msr mdcr_el2, xzr",
     "    mrs x9, midr_el1",
     "    msr vpidr_el2, x9",
     "    mrs x9, mpidr_el1",

@@ -73,20 +73,25 @@ pub(super) fn install() {
         }
     }
 
-    // SAFETY: the vectors are in place. EBase may be written while Status.BEV (bit 22) is still set; clearing BEV and,
-    // with it, KSU, ERL, EXL and IE (bits 4..0) keeps the processor in kernel mode with interrupts off.
+    // SAFETY: the vectors are in place. EBase may be written only while Status.BEV (bit 22) is set (MIPS32 PRA, MD00090,
+    // "EBase Register"), which a monitor may have cleared; clearing BEV afterwards and, with it, KSU, ERL, EXL and IE
+    // (bits 4..0) keeps the processor in kernel mode with interrupts off.
     unsafe {
         asm!(
             ".set push",
             ".set noat",
             "sync",
-            "mtc0 {ebase}, $15, 1",
             "mfc0 {status}, $12",
+            "or   {status}, {status}, {bev}",
+            "mtc0 {status}, $12",
+            "ehb",
+            "mtc0 {ebase}, $15, 1",
             "and  {status}, {status}, {keep}",
             "mtc0 {status}, $12",
             "ehb",
             ".set pop",
             ebase = in(reg) KSEG0,
+            bev = in(reg) 1_u32 << 22,
             keep = in(reg) !(1_u32 << 22 | 0x1f),
             status = out(reg) _,
             options(nostack, preserves_flags),

@@ -51,8 +51,9 @@ global_asm!(
     // `time`, `cycle` and `instret` for S-mode (3.1.11).
     "    li t0, 7",
     "    csrw mcounteren, t0",
-    // mstatus (3.1.6): floating point on (FS = 1), and mret goes to S-mode (MPP = 1) with interrupts off.
-    "    li t0, 3 << 13 | 3 << 11 | 1 << 7 | 1 << 5",
+    // mstatus (3.1.6): floating point on (FS = 1), and mret goes to S-mode (MPP = 1) with interrupts off; MPRV, SUM,
+    // MXR, TVM, TW and TSR (bits 17 to 22) may be anything after reset.
+    "    li t0, 0x3f << 17 | 3 << 13 | 3 << 11 | 1 << 7 | 1 << 5",
     "    csrc mstatus, t0",
     "    li t0, 1 << 13 | 1 << 11",
     "    csrs mstatus, t0",

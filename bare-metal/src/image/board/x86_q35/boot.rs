@@ -71,6 +71,7 @@ _start:
 
     .code64
 1:
+    wbinvd                              # what the firmware left dirty in memory that is uncached now
     movl    $0x10, %eax                 # the data segment
     movl    %eax, %ds
     movl    %eax, %es
