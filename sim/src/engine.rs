@@ -73,14 +73,13 @@ impl<'m> DmaEngine<'m> {
 
     fn locate(&self, start: DmaAddr, len: usize) -> Result<(Route, usize), BusFault> {
         let range = DmaRange::new(start, len as u64).map_err(BusFault)?;
-        for (addr, limit) in [
-            (range.start(), self.limits.lowest()),
-            (self.limits.highest(), range.last()),
-        ] {
-            if addr < limit {
-                let (lowest, highest) = (self.limits.lowest().get(), self.limits.highest().get());
-                return Err(BusFault(Error::Unreachable { lowest, highest }));
-            }
+        let (first, lowest) = (range.start().get(), self.limits.lowest().get());
+        if first < lowest {
+            return Err(BusFault(Error::BelowLowest { first, lowest }));
+        }
+        let (last, highest) = (range.last().get(), self.limits.highest().get());
+        if last > highest {
+            return Err(BusFault(Error::AboveHighest { last, highest }));
         }
         let phys: PhysRange = self.machine.bus().to_phys(range).map_err(BusFault)?;
         let base = self.machine.bus().windows()[0].phys().start();

@@ -14,14 +14,14 @@ use crate::{
     views::{Operation, Route, Views},
 };
 
-/// How often each thing happened, in operations of the program (not of the adversary).
+/// How often each thing happened that the program asked for, whatever the adversary made of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StepCounts {
-    /// Granules cleaned.
+    /// Lines cleaned.
     pub cleaned: usize,
-    /// Granules invalidated.
+    /// Lines invalidated.
     pub invalidated: usize,
-    /// Granules cleaned and invalidated.
+    /// Lines cleaned and invalidated.
     pub cleaned_and_invalidated: usize,
     /// Completion barriers.
     pub completions: usize,
@@ -148,7 +148,7 @@ impl SimCaches {
         // Of two operations on the same line the earlier comes first, so early completion goes from the front.
         while !issued.is_empty() && adversary.moves() {
             let (operation, bytes) = issued.remove(0);
-            execute(views, counts, operation, bytes, self.fills);
+            execute(views, counts, adversary, operation, bytes);
         }
         while views.has_posted() && adversary.moves() {
             views.land_one();
@@ -160,6 +160,8 @@ impl SimCaches {
                 } else if self.fills {
                     views.fill(&granule);
                 }
+            } else if self.fills && adversary.hoards() && views.lacks_lines(&granule) {
+                views.fill(&granule);
             }
             if adversary.moves() {
                 views.order(&granule);
@@ -171,19 +173,24 @@ impl SimCaches {
 fn execute(
     views: &mut Views,
     counts: &mut StepCounts,
+    adversary: &mut Adversary,
     operation: Operation,
     bytes: Range<usize>,
-    fills: bool,
 ) {
-    let granules = views.maintain(operation, bytes, fills);
+    let executed = if adversary.moves() {
+        Operation::CleanAndInvalidate
+    } else {
+        operation
+    };
+    let lines = views.maintain(executed, bytes);
     match operation {
-        Operation::Clean => counts.cleaned += granules,
-        Operation::Invalidate => counts.invalidated += granules,
-        Operation::CleanAndInvalidate => counts.cleaned_and_invalidated += granules,
+        Operation::Clean => counts.cleaned += lines,
+        Operation::Invalidate => counts.invalidated += lines,
+        Operation::CleanAndInvalidate => counts.cleaned_and_invalidated += lines,
     }
 }
 
-// SAFETY: the operations reach the only cache there is, on every granule of the range; what is issued is executed by
+// SAFETY: the operations reach the only cache there is, on every line of the range; what is issued is executed by
 // `complete` at the latest; a lock is a compiler barrier.
 unsafe impl DmaSync for SimCaches {
     fn geometry(&self) -> Geometry {
@@ -195,7 +202,7 @@ unsafe impl DmaSync for SimCaches {
     }
 
     fn invalidate_may_write_back(&self) -> bool {
-        false
+        true
     }
 
     fn clean(&self, range: LineRange<'_>) {
@@ -215,11 +222,11 @@ unsafe impl DmaSync for SimCaches {
         let State {
             views,
             issued,
+            adversary,
             counts,
-            ..
         } = &mut *state;
         for (operation, bytes) in issued.drain(..) {
-            execute(views, counts, operation, bytes, self.fills);
+            execute(views, counts, adversary, operation, bytes);
         }
         counts.completions += 1;
         self.act(&mut state);
@@ -235,12 +242,15 @@ unsafe impl DmaSync for SimCaches {
         self.act(&mut state);
     }
 
-    fn after_completion(&self, _memory: NonNull<u8>) {
+    fn after_completion(&self, memory: NonNull<u8>) {
         let mut state = self.step();
         while state.views.has_posted() {
             state.views.land_one();
         }
-        state.views.fill_absent();
+        let start = state.views.cpu().addr().get();
+        if let Some(offset) = memory.addr().get().checked_sub(start) {
+            state.views.fill_absent(offset);
+        }
         state.counts.hand_backs += 1;
         self.act(&mut state);
     }

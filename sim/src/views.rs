@@ -2,7 +2,7 @@
 //!
 //! | copy | who sees it |
 //! |---|---|
-//! | `cached` | the CPU: the contents of the cache, which always holds every line |
+//! | `cached` | the CPU: the contents of the cache, and of lines that are in no cache what a load would have fetched |
 //! | `filled` | nobody: `cached` as it was when the line last agreed with memory; a line is dirty if they differ |
 //! | `memory` | what clean, evict, invalidate and refill exchange with |
 //! | `ordered` | devices that do not snoop: `memory` behind the CPU's store and maintenance buffers |
@@ -46,8 +46,9 @@ pub(crate) struct Views {
     memory: Vec<u8>,
     ordered: Vec<u8>,
     drained: Vec<u8>,
-    /// Lines that are in no cache until the CPU accesses them; only where nothing fills lines speculatively.
-    absent: Vec<bool>,
+    /// For each line that is in no cache, the first byte of the maintenance that discarded it. A store brings it back, and so
+    /// does the load that follows the completion of a transfer; other loads are not seen.
+    absent: Vec<Option<usize>>,
     posted: Vec<(Route, usize, Vec<u8>)>,
     granule: usize,
     line: usize,
@@ -73,7 +74,7 @@ impl Views {
             memory: vec![0xa5; len],
             ordered: vec![0xa5; len],
             drained: vec![0x5a; len],
-            absent: vec![false; len / granule],
+            absent: vec![None; len / geometry.line()],
             posted: Vec::new(),
             granule,
             line: geometry.line(),
@@ -94,21 +95,17 @@ impl Views {
         (0..self.len() / granule).map(move |index| index * granule..(index + 1) * granule)
     }
 
-    pub(crate) fn is_dirty(&self, granule: &Range<usize>) -> bool {
-        let start = self.cached.as_ptr().wrapping_add(granule.start);
+    pub(crate) fn is_dirty(&self, unit: &Range<usize>) -> bool {
+        let start = self.cached.as_ptr().wrapping_add(unit.start);
         // SAFETY: the range is inside the allocation, and the program under test does not run meanwhile.
-        let cached = unsafe { std::slice::from_raw_parts(start, granule.len()) };
-        cached != &self.filled[granule.clone()]
+        let cached = unsafe { std::slice::from_raw_parts(start, unit.len()) };
+        cached != &self.filled[unit.clone()]
     }
 
-    /// Executes maintenance of the granules that hold a byte of `bytes`. Returns how many.
-    pub(crate) fn maintain(
-        &mut self,
-        operation: Operation,
-        bytes: Range<usize>,
-        fills: bool,
-    ) -> usize {
-        // Operations step by lines; only the cache's own write-backs take granules.
+    /// Executes maintenance of the lines that hold a byte of `bytes`. Returns how many.
+    ///
+    /// Operations take lines; only the cache's own moves take granules.
+    pub(crate) fn maintain(&mut self, operation: Operation, bytes: Range<usize>) -> usize {
         let first = bytes.start / self.line;
         let last = (bytes.end - 1) / self.line;
         for index in first..=last {
@@ -121,36 +118,57 @@ impl Views {
                     self.fill(&line);
                 }
             }
-            if !fills && !matches!(operation, Operation::Clean) {
-                self.absent[line.start / self.granule] = true;
+            if !matches!(operation, Operation::Clean) {
+                self.absent[index] = Some(bytes.start);
             }
         }
         last - first + 1
     }
 
-    /// Writes a dirty granule to memory, all of it: clean, or evict.
-    pub(crate) fn write_back(&mut self, granule: &Range<usize>) {
-        if self.is_dirty(granule) {
-            self.copy_cached_to(granule, |views| &mut views.memory);
+    /// Writes a line or a granule to memory, all of it, if a store has changed it: clean, or evict.
+    pub(crate) fn write_back(&mut self, unit: &Range<usize>) {
+        if self.is_dirty(unit) {
+            self.copy_cached_to(unit, |views| &mut views.memory);
+            self.copy_cached_to(unit, |views| &mut views.filled);
+            let lines = self.lines(unit);
+            self.absent[lines].fill(None);
         }
-        self.copy_cached_to(granule, |views| &mut views.filled);
     }
 
-    /// Reads a granule from memory, whatever the cache held: invalidate, or refill.
-    pub(crate) fn fill(&mut self, granule: &Range<usize>) {
-        let bytes = self.memory[granule.clone()].to_vec();
-        self.filled[granule.clone()].copy_from_slice(&bytes);
-        self.store_to_cached(granule.start, &bytes);
+    /// Reads a line or a granule from memory, whatever the cache held: invalidate, or refill.
+    pub(crate) fn fill(&mut self, unit: &Range<usize>) {
+        let bytes = self.memory[unit.clone()].to_vec();
+        self.filled[unit.clone()].copy_from_slice(&bytes);
+        self.store_to_cached(unit.start, &bytes);
+        let lines = self.lines(unit);
+        self.absent[lines].fill(None);
     }
 
-    /// Reads all lines that the CPU is about to miss.
-    pub(crate) fn fill_absent(&mut self) {
-        for granule in self.granules() {
-            let absent = &mut self.absent[granule.start / self.granule];
-            if std::mem::take(absent) {
-                self.fill(&granule);
+    /// Whether the granule could be filled: a line of it is in no cache, and none is dirty.
+    pub(crate) fn lacks_lines(&self, granule: &Range<usize>) -> bool {
+        self.absent[self.lines(granule)].iter().any(Option::is_some) && !self.is_dirty(granule)
+    }
+
+    /// Reads the lines that the CPU is about to miss: those discarded together with the one that holds `offset`.
+    pub(crate) fn fill_absent(&mut self, offset: usize) {
+        let Some(Some(together)) = self.absent.get(offset / self.line).copied() else {
+            return;
+        };
+        for index in 0..self.absent.len() {
+            let line = index * self.line..(index + 1) * self.line;
+            // A store has brought a dirty line back already.
+            if self.absent[index] == Some(together) && !self.is_dirty(&line) {
+                self.fill(&line);
+            }
+            if self.absent[index] == Some(together) {
+                self.absent[index] = None;
             }
         }
+    }
+
+    /// The indices of a unit's lines.
+    fn lines(&self, unit: &Range<usize>) -> Range<usize> {
+        unit.start / self.line..unit.end / self.line
     }
 
     /// Lets what has reached memory, and what the CPU has stored, reach devices.
