@@ -47,6 +47,12 @@ pub extern "C" fn golden_clean(caches: &Aarch64Caches, range: LineRange<'_>) {
     caches.clean(range);
 }
 
+/// The loop that cleans and invalidates.
+#[unsafe(no_mangle)]
+pub extern "C" fn golden_clean_and_invalidate(caches: &Aarch64Caches, range: LineRange<'_>) {
+    caches.clean_and_invalidate(range);
+}
+
 /// The invalidate loop.
 ///
 /// # Safety

@@ -21,6 +21,27 @@ golden_clean:
     b.ne .L1
     ret
 
+golden_clean_and_invalidate:
+    ldr x9, [x1]
+    ldr x10, [x1, #24]
+    ldr x8, [x0]
+    add x11, x9, x10
+    sub x12, x8, #1
+    add x10, x10, x8
+    sub x11, x11, #1
+    and x13, x12, x9
+    and x11, x12, x11
+    add x12, x10, x13
+    sub x10, x9, x13
+    mvn x11, x11
+    add x9, x11, x12
+.L1:
+    dc civac, x10
+    add x10, x10, x8
+    subs x9, x9, x8
+    b.ne .L1
+    ret
+
 golden_hand_back:
     ldr x10, [x0, #48]
     ldp x8, x9, [x0, #32]

@@ -1,4 +1,4 @@
-//! The functions whose machine code is checked in: hand-over and hand-back on two machines, and the loops.
+//! The functions whose machine code is checked in: hand-over and hand-back on three machines, and the loops.
 #![cfg_attr(not(any(unix, windows)), no_std)]
 #![expect(unsafe_code, reason = "exported symbols, and a doorbell")]
 #![expect(
@@ -6,7 +6,7 @@
     reason = "nobody calls these functions: they are read"
 )]
 
-use arch_x86::{FlushedCaches, Snooped, Uncached};
+use arch_x86::{FlushedCaches, Snooped, SnoopedWithWriteCombining, Uncached};
 use dma_api::{
     Assembled, Bidirectional, CpuOwned, DeviceOwned, DmaSync, FromDevice, LineRange, Machine, Pool,
     ToDevice,
@@ -18,6 +18,9 @@ type Board<S, const SNOOPED: bool> =
 
 /// Every device snoops: the machine that nearly all are.
 pub type Pc = &'static Board<Snooped, true>;
+
+/// Every device snoops, and memory may be write-combining.
+pub type WriteCombining = &'static Board<SnoopedWithWriteCombining, true>;
 
 /// A device that does not snoop.
 pub type NoSnoop = &'static Board<FlushedCaches, false>;
@@ -77,6 +80,31 @@ pub unsafe extern "C" fn golden_snooped_round_trip(mut buffer: CpuOwned<Pc, Bidi
     unsafe { hand_back(buffer.sync_for_device()) }
 }
 
+/// Hands a buffer to a device that snoops and rings, where stores may be weakly ordered.
+///
+/// # Safety
+/// `doorbell` is the device's register.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn golden_write_combining_hand_over(
+    buffer: CpuOwned<WriteCombining, ToDevice>,
+    doorbell: *mut u32,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { hand_over(buffer, doorbell) };
+}
+
+/// Takes a buffer back from a device that snoops and reads its first byte, where loads may be weakly ordered.
+///
+/// # Safety
+/// The device has finished with it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn golden_write_combining_hand_back(
+    lent: DeviceOwned<WriteCombining, FromDevice>,
+) -> u8 {
+    // SAFETY: the caller's promise.
+    unsafe { hand_back(lent) }
+}
+
 /// Hands a buffer to a device that does not snoop and rings.
 ///
 /// # Safety
@@ -104,6 +132,12 @@ pub unsafe extern "C" fn golden_no_snoop_hand_back(lent: DeviceOwned<NoSnoop, Fr
 #[unsafe(no_mangle)]
 pub extern "C" fn golden_clean(caches: &FlushedCaches, range: LineRange<'_>) {
     caches.clean(range);
+}
+
+/// The loops that clean and invalidate.
+#[unsafe(no_mangle)]
+pub extern "C" fn golden_clean_and_invalidate(caches: &FlushedCaches, range: LineRange<'_>) {
+    caches.clean_and_invalidate(range);
 }
 
 /// The invalidate loops.

@@ -66,6 +66,46 @@ golden_clean:
 .L4:
     retq
 
+golden_clean_and_invalidate:
+    movq (%rdi), %rax
+    movq 8(%rsp), %rcx
+    movq 32(%rsp), %rsi
+    leaq -1(%rax), %r8
+    leaq (%rcx,%rsi), %rdx
+    decq %rdx
+    andq %r8, %rdx
+    andq %rcx, %r8
+    subq %r8, %rcx
+    cmpb $0, 16(%rdi)
+    mfence
+    je .L1
+    addq %rax, %rsi
+    addq %r8, %rsi
+    notq %rdx
+    addq %rsi, %rdx
+    xorl %esi, %esi
+.L2:
+    leaq (%rcx,%rsi), %rdi
+    clflushopt (%rdi)
+    addq %rax, %rsi
+    cmpq %rsi, %rdx
+    jne .L2
+    jmp .L3
+.L1:
+    addq %rax, %rsi
+    addq %r8, %rsi
+    notq %rdx
+    addq %rsi, %rdx
+    xorl %esi, %esi
+.L4:
+    leaq (%rcx,%rsi), %rdi
+    clflush (%rdi)
+    addq %rax, %rsi
+    cmpq %rsi, %rdx
+    jne .L4
+.L3:
+    retq
+
 golden_invalidate:
     movq (%rdi), %rax
     movq 8(%rsp), %rcx
@@ -272,5 +312,23 @@ golden_snooped_send:
     movb $7, (%rcx)
 .L1:
     movl 24(%rax), %eax
+    movl %eax, (%rdi)
+    retq
+
+golden_write_combining_hand_back:
+    movq 40(%rsp), %rax
+    cmpq $0, 48(%rsp)
+    lfence
+    je .L1
+    movzbl (%rax), %eax
+    retq
+.L1:
+    xorl %eax, %eax
+    retq
+
+golden_write_combining_hand_over:
+    movl 32(%rsp), %eax
+    movq 48(%rsp), %rcx
+    mfence
     movl %eax, (%rdi)
     retq

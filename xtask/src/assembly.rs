@@ -1,5 +1,6 @@
 //! The instructions of a compiler's assembly, without what changes from build to build.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Result, ensure};
@@ -21,6 +22,11 @@ pub(crate) type Functions = BTreeMap<String, Vec<String>>;
 /// Extracts the golden functions from the assembly of `triple`.
 pub(crate) fn extract(assembly: &str, triple: &str) -> Result<Functions> {
     let comment = comment_mark(triple);
+    let assembly = if triple.starts_with("i686") && triple.ends_with("-uefi") {
+        Cow::Owned(without_underscores(assembly))
+    } else {
+        Cow::Borrowed(assembly)
+    };
     let mut functions = Functions::new();
     let mut current: Option<(String, Vec<&str>)> = None;
     let mut declared = 0;
@@ -103,6 +109,21 @@ pub(crate) fn difference(expected: &[&str], found: &[&str]) -> String {
             text.push_str(&format!("+ {}\n", found[right]));
             right += 1;
         }
+    }
+    text
+}
+
+/// The assembly of a 32-bit COFF target as ELF spells it: no underscore before symbols, a point before local labels.
+fn without_underscores(assembly: &str) -> String {
+    let mut text = String::new();
+    let mut in_word = false;
+    for character in assembly.chars() {
+        match character {
+            '_' if !in_word => {}
+            'L' if !in_word => text.push_str(".L"),
+            _ => text.push(character),
+        }
+        in_word = is_name(character) || matches!(character, '.' | '%' | '@');
     }
     text
 }
@@ -348,6 +369,27 @@ other:
                 "movl $.L1, %edx",
                 "callq _RNvNtCs_4core9panicking5panic",
                 "jmp .L1"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_coff_target_of_32_bits_is_read_as_elf() {
+        let text = "\t.def\t_golden_a;\n\t.globl\t_golden_a\n_golden_a:\nLfunc_begin0:\n\t.cv_loc 0 1 2 0\n\
+                    \tje\tLBB0_2\n\tpushl\t$L___unnamed_1\n\tcalll\t__RNvNtCsb_4core5panic\nLtmp0:\nLBB0_2:\n\
+                    \tmovl\t%eax, 4(%esp)\n\tretl\nLfunc_end0:\n";
+
+        let functions = extract(text, "i686-unknown-uefi").expect("there is one function");
+
+        assert_eq!(
+            functions["golden_a"],
+            [
+                "je .L1",
+                "pushl $.L2",
+                "calll _RNvNtCs_4core5panic",
+                ".L1:",
+                "movl %eax, 4(%esp)",
+                "retl"
             ]
         );
     }

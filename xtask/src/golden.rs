@@ -23,23 +23,13 @@ pub(crate) enum Mode {
     Bless,
 }
 
-/// The crates whose machine code is compared for `target`.
+/// The crates whose machine code is compared for `target`: all that have instructions of their own there.
 pub(crate) fn crates(target: &Target) -> Vec<&'static str> {
-    if target.host == Host::Hosted {
-        return Vec::new();
+    let names = target.crates.iter().copied();
+    match target.host {
+        Host::Hosted => Vec::new(),
+        Host::Bare => names.filter(|name| name.starts_with("arch-")).collect(),
     }
-    let has_example = |name: &str| {
-        workspace::root()
-            .join(name)
-            .join("examples/golden.rs")
-            .is_file()
-    };
-    target
-        .crates
-        .iter()
-        .copied()
-        .filter(|name| name.starts_with("arch-") && has_example(name))
-        .collect()
 }
 
 /// Compares, or writes, what is checked in for one crate and target, and says how many functions there are.
@@ -49,6 +39,8 @@ pub(crate) fn check(
     target: &Target,
     mode: Mode,
 ) -> Result<String> {
+    let example = workspace::root().join(package).join("examples/golden.rs");
+    ensure!(example.is_file(), "no {}", shown(&example));
     let functions = extract(&assembly(toolchain, package, target)?, target.triple)?;
     let count = functions.len();
     let text = to_text(&functions);
@@ -75,37 +67,57 @@ pub(crate) fn check(
     );
     let checked_in =
         fs::read_to_string(&path).with_context(|| format!("no {}: {how}", shown(&path)))?;
-    let (heading, expected) = checked_in.split_once('\n').unwrap_or_default();
     let now = describe(toolchain);
-    let same_compiler = heading.ends_with(&format!("by {now}"));
-    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
-    let (expected, found) = if same_compiler {
-        (lines(expected), lines(&text))
-    } else {
-        // Another compiler chooses other registers, but no other maintenance, barrier or order of them.
-        (essence(expected), essence(&text))
-    };
-    if expected != found {
-        let (difference, path) = (
-            difference(&borrowed(&expected), &borrowed(&found)),
+    match verdict(&checked_in, &text, &now) {
+        Ok(Scope::Everything) => Ok(format!("{count} functions")),
+        Ok(Scope::Essence) => Ok(format!(
+            "{count} functions, maintenance and barriers only: {}",
+            heading(&checked_in)
+        )),
+        Err(difference) => bail!(
+            "{difference}\n{} (-) is not what {now} emits (+); its heading: {}\n{how}",
             shown(&path),
-        );
-        bail!(
-            "{difference}\n{path} (-) is not what {now} emits (+); its heading: {heading}\n{how}"
-        );
+            heading(&checked_in)
+        ),
     }
-    Ok(if same_compiler {
-        format!("{count} functions")
+}
+
+/// How much of two texts was compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    Everything,
+    /// Another compiler chooses other registers, but no other maintenance, barrier or order of them.
+    Essence,
+}
+
+/// Compares `text`, which the compiler `now` emits, with what is checked in; the error is the difference.
+fn verdict(checked_in: &str, text: &str, now: &str) -> Result<Scope, String> {
+    let expected = checked_in
+        .split_once('\n')
+        .map_or("", |(_, expected)| expected);
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let (scope, expected, found) = if heading(checked_in).ends_with(&format!("by {now}")) {
+        (Scope::Everything, lines(expected), lines(text))
     } else {
-        format!("{count} functions, maintenance and barriers only: {heading}")
-    })
+        (Scope::Essence, essence(expected), essence(text))
+    };
+    if expected == found {
+        Ok(scope)
+    } else {
+        Err(difference(&borrowed(&expected), &borrowed(&found)))
+    }
+}
+
+/// The first line, which names the compiler.
+fn heading(checked_in: &str) -> &str {
+    checked_in.lines().next().unwrap_or_default()
 }
 
 fn borrowed(lines: &[String]) -> Vec<&str> {
     lines.iter().map(String::as_str).collect()
 }
 
-/// The command: every crate that has golden functions, for every target or one.
+/// The command: every crate that has instructions, for every target or one.
 pub(crate) fn run(bless: bool, only: Option<&'static Target>) -> Result<bool> {
     let toolchain = setup::prepare(&[])?;
     let mode = if bless { Mode::Bless } else { Mode::Compare };
@@ -127,7 +139,7 @@ pub(crate) fn run(bless: bool, only: Option<&'static Target>) -> Result<bool> {
     }
     ensure!(
         compared > 0,
-        "no crate of these targets has an `examples/golden.rs`"
+        "no crate of these targets has instructions of its own"
     );
     Ok(failed == 0)
 }
@@ -172,4 +184,65 @@ fn output(package: &str, target: &Target) -> Result<PathBuf> {
     let folder = toolchain::directory().join("golden");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     Ok(folder.join(format!("{package}-{}.s", target.triple)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::LIBRARIES;
+
+    const CHECKED_IN: &str =
+        "# arch-x for y, by rustc 1\n\ngolden_a:\n    mov x0, x1\n    dsb sy\n    ret\n";
+    const TEXT: &str = "\ngolden_a:\n    mov x0, x1\n    dsb sy\n    ret\n";
+
+    #[test]
+    fn the_same_compiler_must_emit_the_same_lines() {
+        let changed = TEXT.replace("x1", "x2");
+        let shorter = TEXT.replace("    ret\n", "");
+
+        assert_eq!(verdict(CHECKED_IN, TEXT, "rustc 1"), Ok(Scope::Everything));
+        assert_eq!(
+            verdict(CHECKED_IN, &changed, "rustc 1"),
+            Err(
+                "  \n  golden_a:\n-     mov x0, x1\n+     mov x0, x2\n      dsb sy\n      ret\n"
+                    .to_owned()
+            )
+        );
+        assert!(verdict(CHECKED_IN, &shorter, "rustc 1").is_err());
+    }
+
+    #[test]
+    fn another_compiler_must_emit_the_same_barriers() {
+        let registers = TEXT.replace("x1", "x2");
+        let barrier = TEXT.replace("dsb sy", "dsb ld");
+
+        assert_eq!(
+            verdict(CHECKED_IN, &registers, "rustc 2"),
+            Ok(Scope::Essence)
+        );
+        assert!(verdict(CHECKED_IN, &barrier, "rustc 2").is_err());
+        assert!(verdict("", TEXT, "rustc 1").is_err());
+    }
+
+    #[test]
+    fn every_architecture_is_compared_and_every_file_belongs_to_one_comparison() {
+        let mut compared = Vec::new();
+        for target in &TARGETS {
+            for package in crates(target) {
+                let file = format!("{package}/golden/{}.s", target.triple);
+                compared.push(workspace::root().join(file));
+            }
+        }
+        compared.sort();
+
+        let mut found = Vec::new();
+        for name in LIBRARIES.iter().filter(|name| name.starts_with("arch-")) {
+            let folder = workspace::root().join(name).join("golden");
+            let files = workspace::files_below(&folder, "s").expect("the folder can be listed");
+            assert!(!files.is_empty(), "{name}");
+            found.extend(files);
+        }
+        found.sort();
+        assert_eq!(found, compared);
+    }
 }

@@ -36,8 +36,8 @@ pub(crate) fn passed(code: Option<i32>, output: &str) -> Result<()> {
     Ok(())
 }
 
-/// How many checks a conformance run passed: at least one, none failed, and as many lines as the image counted.
-pub(crate) fn checks(output: &str) -> Result<usize> {
+/// Whether a conformance run passed exactly `expected` checks: none failed, and as many lines as the image counted.
+pub(crate) fn checks(output: &str, expected: usize) -> Result<()> {
     let mut passed = 0;
     let mut failed = Vec::new();
     for check in lines(output).filter_map(|line| line.strip_prefix("CHECK ")) {
@@ -52,14 +52,17 @@ pub(crate) fn checks(output: &str) -> Result<usize> {
         failed.len(),
         failed.join("; ")
     );
-    ensure!(passed > 0, "no check was run");
+    ensure!(
+        passed == expected,
+        "{passed} checks passed, and there should be {expected}: if that is right, it is `checks` in xtask/src/machine.rs"
+    );
 
     let summary = only(output, "CHECKS ")?;
     ensure!(
         summary == format!("{passed} passed, 0 failed"),
         "{passed} lines say ok, the summary {summary:?}"
     );
-    Ok(passed)
+    Ok(())
 }
 
 /// The SHA-256 that the image calculated, in lower-case hexadecimal.
@@ -147,15 +150,20 @@ mod tests {
 
     #[test]
     fn checks_are_counted_and_none_may_fail() {
-        assert_eq!(
-            checks("CHECK a ok\r\nCHECK b ok\nCHECKS 2 passed, 0 failed\n").expect("both passed"),
-            2
+        let both = "CHECK a ok\r\nCHECK b ok\nCHECKS 2 passed, 0 failed\n";
+        assert!(checks(both, 2).is_ok());
+        assert!(checks(both, 1).is_err());
+        assert!(checks(both, 3).is_err());
+        assert!(
+            checks(
+                "CHECK a ok\nCHECK b FAILED late\nCHECKS 1 passed, 1 failed\n",
+                1
+            )
+            .is_err()
         );
-        assert!(checks("CHECK a ok\nCHECK b FAILED late\nCHECKS 1 passed, 1 failed\n").is_err());
-        assert!(checks("CHECK a ok\nCHECKS 2 passed, 0 failed\n").is_err());
-        assert!(checks("CHECK a ok\n").is_err());
-        assert!(checks("CHECK a\nCHECKS 1 passed, 0 failed\n").is_err());
-        assert!(checks("CHECKS 0 passed, 0 failed\n").is_err());
+        assert!(checks("CHECK a ok\nCHECKS 2 passed, 0 failed\n", 1).is_err());
+        assert!(checks("CHECK a ok\n", 1).is_err());
+        assert!(checks("CHECK a\nCHECKS 1 passed, 0 failed\n", 1).is_err());
     }
 
     #[test]

@@ -13,11 +13,24 @@ pub(crate) struct Machine {
     pub(crate) emulator: &'static str,
     /// The Debian package that has it.
     pub(crate) package: &'static str,
+    /// How many checks its image's conformance run has: the number its last line but one says, `CHECKS N passed`.
+    pub(crate) checks: usize,
+    /// Whether the image must maintain caches.
+    pub(crate) devices: Devices,
     /// Arguments that do not depend on the run: the board, and the device by which the image sets the exit code.
     board: &'static [&'static str],
     /// The block device's model and its properties.
     disk: &'static str,
     words: Words,
+}
+
+/// What devices see of what the caches hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Devices {
+    /// All of it.
+    Snoop,
+    /// Nothing, as far as the image knows.
+    DoNotSnoop,
 }
 
 /// The way by which words reach the image.
@@ -48,6 +61,8 @@ pub(crate) const MACHINES: [Machine; 4] = [
         triple: "aarch64-unknown-none",
         emulator: "qemu-system-aarch64",
         package: "qemu-system-arm",
+        checks: 39,
+        devices: Devices::DoNotSnoop,
         // Legacy virtio is what this board gives unless told otherwise.
         board: &[
             "-M",
@@ -67,6 +82,8 @@ pub(crate) const MACHINES: [Machine; 4] = [
         triple: "riscv64gc-unknown-none-elf",
         emulator: "qemu-system-riscv64",
         package: "qemu-system-misc",
+        checks: 40,
+        devices: Devices::DoNotSnoop,
         board: &[
             "-M",
             "virt",
@@ -85,6 +102,8 @@ pub(crate) const MACHINES: [Machine; 4] = [
         triple: "mipsel-unknown-none",
         emulator: "qemu-system-mipsel",
         package: "qemu-system-mips",
+        checks: 39,
+        devices: Devices::DoNotSnoop,
         board: &[
             "-M",
             "malta",
@@ -104,6 +123,8 @@ pub(crate) const MACHINES: [Machine; 4] = [
         triple: "x86_64-unknown-none",
         emulator: "qemu-system-x86_64",
         package: "qemu-system-x86",
+        checks: 59,
+        devices: Devices::Snoop,
         board: &[
             "-M",
             "q35",

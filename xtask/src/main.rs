@@ -13,6 +13,8 @@ mod target;
 
 mod machine;
 
+mod group;
+
 mod process;
 
 mod packages;
@@ -42,6 +44,8 @@ mod disk;
 mod qemu;
 
 mod table;
+
+mod judge;
 
 mod demo;
 

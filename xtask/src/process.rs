@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::io::{Read, Seek};
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -10,7 +11,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::group::Group;
 use crate::workspace;
+
+/// A short command that only has to answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
 /// How often a running program is looked at.
 const POLL: Duration = Duration::from_millis(10);
@@ -55,30 +60,16 @@ impl End {
 pub(crate) fn run(command: &mut Command, name: &str, limit: Duration) -> Result<Finished> {
     let log = workspace::output("logs")?.join(format!("{name}.log"));
     let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-    let program = command.get_program().to_string_lossy().into_owned();
-    let mut child = command
-        .current_dir(workspace::root())
-        // A log has no colours.
-        .env("CARGO_TERM_COLOR", "never")
-        .env("TERM", "dumb")
-        .stdin(Stdio::null())
-        .stdout(file.try_clone()?)
-        .stderr(file)
-        .spawn()
-        .with_context(|| format!("cannot start {program}"))?;
-
-    let started = Instant::now();
-    let end = loop {
-        if let Some(status) = child.try_wait()? {
-            break End::Status(status);
-        }
-        if started.elapsed() >= limit {
-            child.kill()?;
-            child.wait()?;
-            break End::TimeLimit(limit);
-        }
-        thread::sleep(POLL);
-    };
+    let end = supervise(
+        command
+            .current_dir(workspace::root())
+            // A log has no colours.
+            .env("CARGO_TERM_COLOR", "never")
+            .env("TERM", "dumb")
+            .stdout(file.try_clone()?)
+            .stderr(file),
+        limit,
+    )?;
 
     Ok(Finished {
         end,
@@ -103,13 +94,44 @@ pub(crate) fn run_to_success(command: &mut Command, name: &str, limit: Duration)
     );
 }
 
-/// What a short command prints, or nothing if it cannot be run or fails.
+/// What a short command prints, or nothing if it cannot be run, fails or does not end.
 pub(crate) fn answer(command: &mut Command) -> Option<String> {
-    let output = command.stdin(Stdio::null()).output().ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    answer_within(command, ANSWER_LIMIT)
+}
+
+/// Like [`answer`], for a command that takes its time.
+pub(crate) fn answer_within(command: &mut Command, limit: Duration) -> Option<String> {
+    let mut file = tempfile::tempfile().ok()?;
+    command.stdout(file.try_clone().ok()?).stderr(Stdio::null());
+    let end = supervise(command, limit).ok()?;
+    if end.code() != Some(0) {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    file.rewind().ok()?;
+    file.read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).trim().to_owned())
+}
+
+/// Runs `command` with nothing to read; at its time limit all that it has started ends with it.
+fn supervise(command: &mut Command, limit: Duration) -> Result<End> {
+    let (mut child, group) = Group::start(command.stdin(Stdio::null()))
+        .with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))?;
+    let started = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            group.release()?;
+            return Ok(End::Status(status));
+        }
+        if started.elapsed() >= limit {
+            group.kill()?;
+            // It is dead already, unless the shell could not do it.
+            child.kill()?;
+            child.wait()?;
+            return Ok(End::TimeLimit(limit));
+        }
+        thread::sleep(POLL);
+    }
 }
 
 fn read_lossily(path: &Path) -> Result<String> {
@@ -134,6 +156,12 @@ mod tests {
         assert_eq!(finished.end.code(), Some(33));
     }
 
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
     #[test]
     fn a_program_that_does_not_end_is_killed() {
         let limit = Duration::from_millis(50);
@@ -143,5 +171,70 @@ mod tests {
 
         assert_eq!(finished.end, End::TimeLimit(limit));
         assert_eq!(finished.end.code(), None);
+    }
+
+    #[test]
+    fn what_it_started_is_killed_with_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let late = folder.path().join("late");
+        let script = format!("(echo up; sleep 1; : > '{}') & wait", late.display());
+
+        let finished = run(
+            &mut shell(&script),
+            "unit-test-group",
+            Duration::from_millis(500),
+        )
+        .expect("a shell runs");
+        thread::sleep(Duration::from_millis(1500));
+
+        assert_eq!(finished.output, "up\n");
+        assert!(!late.exists());
+    }
+
+    #[test]
+    fn only_an_exit_with_0_is_a_success() {
+        let limit = Duration::from_secs(20);
+        let outcome = |script, name, limit| {
+            run_to_success(&mut shell(script), name, limit).map_err(|error| error.to_string())
+        };
+
+        assert_eq!(
+            outcome("echo one", "unit-test-0", limit),
+            Ok("one\n".to_owned())
+        );
+        for (script, name, limit, end) in [
+            ("echo one; exit 1", "unit-test-1", limit, "exit status: 1"),
+            ("echo one; exit 2", "unit-test-2", limit, "exit status: 2"),
+            (
+                "echo one; kill -9 $$",
+                "unit-test-signal",
+                limit,
+                "signal: 9 (SIGKILL)",
+            ),
+            (
+                "echo one; sleep 100",
+                "unit-test-time",
+                Duration::from_millis(500),
+                "killed after 0 s",
+            ),
+        ] {
+            let error = outcome(script, name, limit).expect_err("it is no success");
+            assert_eq!(error, format!("one\n\nsh -c {script}: {end}"));
+        }
+    }
+
+    #[test]
+    fn an_answer_is_what_a_command_prints_if_it_succeeds_in_time() {
+        assert_eq!(
+            answer(&mut shell("echo ' one'; echo two >&2")),
+            Some("one".to_owned())
+        );
+        assert_eq!(answer(&mut shell("echo one; exit 2")), None);
+        assert_eq!(answer(&mut Command::new("/no such program")), None);
+        let limit = Duration::from_millis(50);
+        assert_eq!(
+            answer_within(&mut shell("echo one; sleep 100"), limit),
+            None
+        );
     }
 }

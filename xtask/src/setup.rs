@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::host;
 use crate::machine::Machine;
 use crate::packages::{self, Packages};
-use crate::process::answer;
+use crate::process::{answer, answer_within};
 use crate::toolchain::{self, Search, Toolchain};
 
 /// Something is missing and cannot be installed here.
@@ -25,8 +26,7 @@ impl fmt::Display for Missing {
         if let Some(attempt) = &self.attempt {
             writeln!(text, "{}", attempt.trim_end())?;
         }
-        let what: Vec<&str> = self.what.iter().copied().collect();
-        writeln!(text, "missing: {}", what.join(", "))?;
+        writeln!(text, "missing: {}", self.names())?;
         writeln!(
             text,
             "on Debian, as root: apt-get update && {}",
@@ -44,6 +44,17 @@ impl fmt::Display for Missing {
 }
 
 impl Error for Missing {}
+
+impl Missing {
+    /// What it is, and nothing of how to get it.
+    pub(crate) fn names(&self) -> String {
+        let what: Vec<&str> = self.what.iter().copied().collect();
+        what.join(", ")
+    }
+}
+
+/// One call of rustup, downloads included.
+const RUSTUP_LIMIT: Duration = Duration::from_secs(900);
 
 const COMPILER: &str = "a Rust compiler with the standard library's source, clippy and lld";
 
@@ -67,7 +78,7 @@ pub(crate) fn prepare_host() -> Result<(), Missing> {
             continue;
         }
         println!("[adding {component}]");
-        if answer(Command::new("rustup").args(["component", "add", component])).is_none() {
+        if !add_to_rustup(&[component]) {
             missing.attempt = install(&mut Packages::default(), [package].into_iter());
         }
         if !has(tool) {
@@ -149,8 +160,7 @@ fn compiler(manager: &mut Packages) -> Result<Toolchain, (BTreeSet<String>, Opti
     }
     if answer(Command::new("rustup").arg("--version")).is_some() {
         println!("[adding the standard library's source to rustup's toolchain]");
-        let add = ["component", "add", "rust-src", "clippy"];
-        if answer(Command::new("rustup").args(add)).is_some()
+        if add_to_rustup(&["rust-src", "clippy"])
             && let Some(toolchain) = Toolchain::rustup()
         {
             return Ok(toolchain);
@@ -161,6 +171,13 @@ fn compiler(manager: &mut Packages) -> Result<Toolchain, (BTreeSet<String>, Opti
         wanted.insert("lld".to_owned());
     }
     Err((wanted, attempt))
+}
+
+/// Adds components to rustup's toolchain, and says whether that worked.
+fn add_to_rustup(components: &[&str]) -> bool {
+    let mut command = Command::new("rustup");
+    command.args(["component", "add"]).args(components);
+    answer_within(&mut command, RUSTUP_LIMIT).is_some()
 }
 
 /// Installs what is named if this user can, and says what went wrong if it was tried in vain.

@@ -47,7 +47,10 @@ pub(crate) const LIBRARIES: [&str; 7] = [
 pub(crate) const COMMON: [&str; 2] = ["dma-api", "conformance"];
 
 /// Every target. The 32-bit and the big-endian ones are here as much for the library's arithmetic as for themselves.
-pub(crate) const TARGETS: [Target; 10] = [
+///
+/// Firmware's is the one 32-bit x86 target without an operating system: it compiles those instructions. For MIPS there
+/// is a little-endian one of 32 bits and no other.
+pub(crate) const TARGETS: [Target; 11] = [
     bare(
         "aarch64-unknown-none",
         &["dma-api", "conformance", "arch-arm"],
@@ -74,6 +77,7 @@ pub(crate) const TARGETS: [Target; 10] = [
             &["dma-api", "conformance", "arch-x86"],
         )
     },
+    bare("i686-unknown-uefi", &["dma-api", "conformance", "arch-x86"]),
     hosted(
         "mips-unknown-linux-gnu",
         &["dma-api", "conformance", "arch-mips"],
