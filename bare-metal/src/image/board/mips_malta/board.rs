@@ -31,10 +31,12 @@ static WINDOW: Window = match Window::identity(PHYS, DMA_WINDOW_LEN as u64) {
     Ok(window) => window,
     Err(_) => panic!("the window has bytes"),
 };
-// SAFETY: the boot code has made KSEG0 cached, and the linker script sets the window aside.
-static REGION: Region = match unsafe { kseg0_region(WINDOW.phys()) } {
-    Ok(region) => region,
-    Err(_) => panic!("the window is in the first 512 MiB"),
+static REGION: Region = {
+    // SAFETY: the boot code has made KSEG0 cached, and the linker script sets the window aside.
+    match unsafe { kseg0_region(WINDOW.phys()) } {
+        Ok(region) => region,
+        Err(_) => panic!("the window is in the first 512 MiB"),
+    }
 };
 static BOARD: Lazy<Board> = Lazy::new(|| boot().unwrap_or_else(|error| panic!("{error}")));
 

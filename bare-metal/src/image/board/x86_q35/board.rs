@@ -34,8 +34,10 @@ static CACHED: Pool<4096> = Pool::new();
 static COHERENT: Pool<256> = Pool::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
 static MAPS: Lazy<(Region, Window)> = Lazy::new(|| boot().expect("the memory map is consistent"));
-// SAFETY: the disks are PCI functions of the chip set, which never ask not to snoop.
-static BOARD: Lazy<Board> = Lazy::new(|| pc(unsafe { Snooped::new() }));
+static BOARD: Lazy<Board> = Lazy::new(|| {
+    // SAFETY: the disks are PCI functions of the chip set, which never ask not to snoop.
+    pc(unsafe { Snooped::new() })
+});
 static FLUSHED: Lazy<Pc<FlushedCaches, false>> = Lazy::new(|| {
     // SAFETY: there is one kind of processor, and no other cache.
     pc(unsafe { FlushedCaches::probe() }.expect("every 64-bit processor has CLFLUSH"))
