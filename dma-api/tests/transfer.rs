@@ -258,6 +258,17 @@ fn a_ring_is_polled_for_its_status_before_the_data_is_taken_back() {
 }
 
 #[test]
+fn coherent_memory_taken_back_holds_what_the_device_wrote_last() {
+    everywhere(|device, engine| {
+        let ring = device.allocate_coherent(64)?.publish();
+        engine.write(ring.dma_addr(), &pattern(64, 11))?;
+        // SAFETY: the engine does nothing by itself.
+        let mut private = unsafe { ring.unpublish() };
+        same("taken back", private.as_mut_slice(), &pattern(64, 11))
+    });
+}
+
+#[test]
 fn memory_lent_in_place_crosses_like_a_buffer() {
     everywhere(|device, engine| {
         // Memory that "somebody else" has: the machine's own pool stands for the pages of an OS.
