@@ -1,15 +1,15 @@
 //! What the masters of real arm machines reach: masks, and the windows of their buses.
 
-use dma_api::{DmaAddr, DmaMask, PhysAddr, Window};
+use dma_api::{DmaAddr, DmaMask, PhysAddr, Window, known};
 
 /// A master with 32 address lines: most of those in SoCs, and PCI functions without 64-bit addressing.
-pub const BITS_32: DmaMask = mask(32);
+pub const BITS_32: DmaMask = known(DmaMask::bits(32));
 
 /// A master with 40 address lines: the widest an Armv7-A (LPAE) or Cortex-A53 bus has.
-pub const BITS_40: DmaMask = mask(40);
+pub const BITS_40: DmaMask = known(DmaMask::bits(40));
 
 /// A master that drives any address: a PCI function with 64-bit addressing.
-pub const BITS_64: DmaMask = mask(64);
+pub const BITS_64: DmaMask = known(DmaMask::bits(64));
 
 /// Raspberry Pi 4 (BCM2711): memory as the masters of the legacy peripherals see it, of which it is the first 1 GiB,
 /// from `0xc000_0000` on.
@@ -24,18 +24,8 @@ pub const RASPBERRY_PI_4_LEGACY: [Window; 1] = [window(0, 0xc000_0000, 0x4000_00
 /// (The same file, `dma-ranges` of the node `pcie0`: a bug of the wrapper around the PCIe block.)
 pub const RASPBERRY_PI_4_PCIE: [Window; 1] = [window(0, 0, 0xc000_0000)];
 
-const fn mask(bits: u32) -> DmaMask {
-    match DmaMask::bits(bits) {
-        Ok(mask) => mask,
-        Err(_) => panic!("1 to 64 bits"),
-    }
-}
-
 const fn window(phys: u64, dma: u64, len: u64) -> Window {
-    match Window::new(PhysAddr::new(phys), DmaAddr::new(dma), len) {
-        Ok(window) => window,
-        Err(_) => panic!("neither empty nor wrapping"),
-    }
+    known(Window::new(PhysAddr::new(phys), DmaAddr::new(dma), len))
 }
 
 #[cfg(test)]

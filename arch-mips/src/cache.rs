@@ -46,12 +46,6 @@ enum Operations {
     Recommended,
 }
 
-/// Without caches nobody shares a line.
-const SINGLE_BYTES: Geometry = match Geometry::new(1, 1) {
-    Ok(geometry) => geometry,
-    Err(_) => panic!("1 is a power of two"),
-};
-
 impl Mips32Caches {
     /// Reads Config1 and, if it exists, Config2. Needs kernel mode.
     ///
@@ -151,7 +145,7 @@ unsafe impl DmaSync for Mips32Caches {
     fn geometry(&self) -> Geometry {
         match self.lines {
             Lines::Of(geometry) => geometry,
-            Lines::None => SINGLE_BYTES,
+            Lines::None => Geometry::BYTE,
         }
     }
 

@@ -1,52 +1,36 @@
 //! What the buses of real machines show their devices, each with its source.
 
-use dma_api::{BusMap, DmaAddr, DmaMask, PhysAddr, Window};
+use dma_api::{BusMap, DmaAddr, DmaMask, PhysAddr, Window, known};
 
 use crate::map::KSEG_LEN;
 
 /// A device with 24 address lines, such as an ISA DMA controller (the PIIX4's, on Malta).
-pub const BITS_24: DmaMask = mask(24);
+pub const BITS_24: DmaMask = known(DmaMask::bits(24));
 
 /// A device with 32 address lines, as nearly all are here.
-pub const BITS_32: DmaMask = mask(32);
+pub const BITS_32: DmaMask = known(DmaMask::bits(32));
 
 /// A bus that shows what KSEG0 shows, where it is: the usual case in a system on a chip.
-pub const IDENTITY_KSEG: BusMap<'static> = bus(&[window(0, 0, KSEG_LEN)]);
+pub const IDENTITY_KSEG: BusMap<'static> = known(BusMap::new(&[window(0, 0, KSEG_LEN)]));
 
 /// MIPS Malta, QEMU's too: PCI masters see the lower 256 MiB of memory where they are; registers and PCI begin there.
 ///
 /// Source: QEMU, `hw/mips/malta.c` and `hw/pci-host/gt64120.c`.
-pub const MALTA_PCI: BusMap<'static> = bus(&[window(0, 0, 0x1000_0000)]);
+pub const MALTA_PCI: BusMap<'static> = known(BusMap::new(&[window(0, 0, 0x1000_0000)]));
 
 /// Atheros AR2315 (a 4KEc), its PCI bus: masters see memory through a BAR at 0x2000_0000, up to the next BAR.
 ///
 /// Source: Linux, `arch/mips/pci/pci-ar2315.c`, `AR2315_PCI_HOST_SDRAM_BASEADDR`.
-pub const AR2315_PCI: BusMap<'static> = bus(&[window(0, 0x2000_0000, 0x1000_0000)]);
+pub const AR2315_PCI: BusMap<'static> = known(BusMap::new(&[window(0, 0x2000_0000, 0x1000_0000)]));
 
 /// Lemote's machines with a Loongson 2F: PCI masters see the lower 256 MiB from 0x8000_0000 on.
 ///
 /// Source: Linux, `arch/mips/loongson2ef/lemote-2f/dma.c`.
-pub const LEMOTE_2F_PCI: BusMap<'static> = bus(&[window(0, 0x8000_0000, 0x1000_0000)]);
-
-const fn mask(bits: u32) -> DmaMask {
-    match DmaMask::bits(bits) {
-        Ok(mask) => mask,
-        Err(_) => panic!("a mask has 1 to 64 bits"),
-    }
-}
+pub const LEMOTE_2F_PCI: BusMap<'static> =
+    known(BusMap::new(&[window(0, 0x8000_0000, 0x1000_0000)]));
 
 const fn window(phys: u64, dma: u64, len: u64) -> Window {
-    match Window::new(PhysAddr::new(phys), DmaAddr::new(dma), len) {
-        Ok(window) => window,
-        Err(_) => panic!("the window wraps or is empty"),
-    }
-}
-
-const fn bus(windows: &'static [Window]) -> BusMap<'static> {
-    match BusMap::new(windows) {
-        Ok(bus) => bus,
-        Err(_) => panic!("the windows are out of order or overlap"),
-    }
+    known(Window::new(PhysAddr::new(phys), DmaAddr::new(dma), len))
 }
 
 #[cfg(test)]

@@ -100,12 +100,6 @@ unsafe impl DmaSync for ZicbomCaches {
 #[derive(Clone, Copy, Debug)]
 pub struct SnoopedHarts(());
 
-/// Nobody isolates lines for the sake of a device that snoops.
-const SINGLE_BYTES: Geometry = match Geometry::new(1, 1) {
-    Ok(geometry) => geometry,
-    Err(_) => panic!("1 is a power of two"),
-};
-
 impl SnoopedHarts {
     /// Harts whose caches every device snoops.
     ///
@@ -120,7 +114,7 @@ impl SnoopedHarts {
 // SAFETY: no device sees anything but what the caches hold, by `new`'s contract. Each method is a compiler barrier.
 unsafe impl DmaSync for SnoopedHarts {
     fn geometry(&self) -> Geometry {
-        SINGLE_BYTES
+        Geometry::BYTE
     }
 
     fn invalidate_may_write_back(&self) -> bool {

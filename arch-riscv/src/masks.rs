@@ -1,69 +1,53 @@
 //! What the buses of real machines show their devices, each with its source.
 
-use dma_api::{BusMap, DmaAddr, DmaMask, PhysAddr, Window};
+use dma_api::{BusMap, DmaAddr, DmaMask, PhysAddr, Window, known};
 
 /// A device with 32 address lines, as most are on 32-bit buses.
-pub const BITS_32: DmaMask = mask(32);
+pub const BITS_32: DmaMask = known(DmaMask::bits(32));
 
 /// A device with 40 address lines, as many DMA engines of 64-bit SoCs are.
-pub const BITS_40: DmaMask = mask(40);
+pub const BITS_40: DmaMask = known(DmaMask::bits(40));
 
 /// A bus that shows all memory where it is.
-pub const IDENTITY: BusMap<'static> = bus(&[window(0, 0, u64::MAX)]);
+pub const IDENTITY: BusMap<'static> = known(BusMap::new(&[window(0, 0, u64::MAX)]));
 
 /// QEMU's `virt` machine: memory from 0x8000_0000 on where it is; every device snoops.
 ///
 /// Source: QEMU, `hw/riscv/virt.c`, `virt_memmap`.
-pub const QEMU_VIRT: BusMap<'static> = bus(&[window(0x8000_0000, 0x8000_0000, 1 << 39)]);
+pub const QEMU_VIRT: BusMap<'static> =
+    known(BusMap::new(&[window(0x8000_0000, 0x8000_0000, 1 << 39)]));
 
 /// SpacemiT K1, the bus of its DMA controller: the lower 2 GiB where they are, the rest behind a hole that only the
 /// CPU sees. Devices do not snoop; blocks have 64 bytes.
 ///
 /// Source: Linux, `arch/riscv/boot/dts/spacemit/k1.dtsi`, node `dma-bus`.
-pub const SPACEMIT_K1_DMA: BusMap<'static> = bus(&[
+pub const SPACEMIT_K1_DMA: BusMap<'static> = known(BusMap::new(&[
     window(0, 0, 0x8000_0000),
     window(0x1_8000_0000, 0x1_0000_0000, 0x3_0000_0000),
-]);
+]));
 
 /// SpacemiT K1, the bus of its storage and USB controllers: the lower 2 GiB alone.
 ///
 /// Source: as [`SPACEMIT_K1_DMA`], node `storage-bus`.
-pub const SPACEMIT_K1_STORAGE: BusMap<'static> = bus(&[window(0, 0, 0x8000_0000)]);
+pub const SPACEMIT_K1_STORAGE: BusMap<'static> = known(BusMap::new(&[window(0, 0, 0x8000_0000)]));
 
 /// StarFive JH7100, whose devices do not snoop, as Linux divides it: memory where it is, save 16 MiB that the CPU uses
 /// by their uncached address only.
 ///
 /// Source: Linux, `arch/riscv/boot/dts/starfive/jh7100-common.dtsi`, `soc/dma-ranges`.
-pub const JH7100: BusMap<'static> = bus(&[
+pub const JH7100: BusMap<'static> = known(BusMap::new(&[
     window(0x8000_0000, 0x8000_0000, 0x7a00_0000),
     window(0xfb00_0000, 0xfb00_0000, 0x7_8500_0000),
     window(0x10_7a00_0000, 0xfa00_0000, 0x100_0000),
-]);
+]));
 
 /// StarFive JH7100: the physical address at which the memory at 0x8000_0000 is seen uncached.
 ///
 /// Source: as [`JH7100`]; the 16 MiB at 0xfa00_0000 are those at 0x10_7a00_0000.
 pub const JH7100_UNCACHED: PhysAddr = PhysAddr::new(0x10_0000_0000);
 
-const fn mask(bits: u32) -> DmaMask {
-    match DmaMask::bits(bits) {
-        Ok(mask) => mask,
-        Err(_) => panic!("a mask has 1 to 64 bits"),
-    }
-}
-
 const fn window(phys: u64, dma: u64, len: u64) -> Window {
-    match Window::new(PhysAddr::new(phys), DmaAddr::new(dma), len) {
-        Ok(window) => window,
-        Err(_) => panic!("the window wraps or is empty"),
-    }
-}
-
-const fn bus(windows: &'static [Window]) -> BusMap<'static> {
-    match BusMap::new(windows) {
-        Ok(bus) => bus,
-        Err(_) => panic!("the windows are out of order or overlap"),
-    }
+    known(Window::new(PhysAddr::new(phys), DmaAddr::new(dma), len))
 }
 
 #[cfg(test)]

@@ -13,12 +13,6 @@ use crate::{
     insn,
 };
 
-/// A device's write touches the bytes it names and no others of their line.
-const BYTE: Geometry = match Geometry::new(1, 1) {
-    Ok(geometry) => geometry,
-    Err(_) => panic!("one byte is a power of two"),
-};
-
 /// Caches that every device snoops, and memory that is cached (write-back): nothing is executed at all.
 ///
 /// All methods are compiler barriers only. Maintenance is not needed where devices snoop; the barriers are not since
@@ -48,7 +42,7 @@ impl Snooped {
 // barrier for it.
 unsafe impl DmaSync for Snooped {
     fn geometry(&self) -> Geometry {
-        BYTE
+        Geometry::BYTE
     }
     #[inline]
     fn clean(&self, range: LineRange<'_>) {

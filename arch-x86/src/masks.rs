@@ -1,15 +1,15 @@
 //! What the masters of a PC reach: masks, and the limits of its oldest DMA controller.
 
-use dma_api::{DmaMask, Limits};
+use dma_api::{DmaMask, Limits, known};
 
 /// ISA: 24 address lines (Intel 82371AB (PIIX4) datasheet, "DMA Controller").
-pub const ISA: DmaMask = mask(24);
+pub const ISA: DmaMask = known(DmaMask::bits(24));
 
 /// PCI and PCIe functions without 64-bit addressing (PCI Local Bus Specification 3.0, 3.1.1 and 3.9).
-pub const PCI_32: DmaMask = mask(32);
+pub const PCI_32: DmaMask = known(DmaMask::bits(32));
 
 /// PCI and PCIe functions with 64-bit addressing.
-pub const PCI_64: DmaMask = mask(64);
+pub const PCI_64: DmaMask = known(DmaMask::bits(64));
 
 /// The channels 0 to 3 of the ISA controller, which move bytes: the page register holds A23 to A16 and does not count,
 /// so no transfer crosses a multiple of 64 KiB.
@@ -19,24 +19,9 @@ pub const ISA_BYTES: Limits = isa(1, 1 << 16);
 /// crosses a multiple of 128 KiB.
 pub const ISA_WORDS: Limits = isa(2, 1 << 17);
 
-const fn mask(bits: u32) -> DmaMask {
-    match DmaMask::bits(bits) {
-        Ok(mask) => mask,
-        Err(_) => panic!("1 to 64 bits"),
-    }
-}
-
 const fn isa(alignment: u64, page: u64) -> Limits {
-    let Ok(aligned) = Limits::new(ISA).alignment(alignment) else {
-        panic!("a power of two")
-    };
-    let Ok(bounded) = aligned.boundary(page) else {
-        panic!("a power of two")
-    };
-    match bounded.max_segment_len(page) {
-        Ok(limits) => limits,
-        Err(_) => panic!("not 0"),
-    }
+    let aligned = known(Limits::new(ISA).alignment(alignment));
+    known(known(aligned.boundary(page)).max_segment_len(page))
 }
 
 #[cfg(test)]

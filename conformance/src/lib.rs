@@ -15,5 +15,5 @@ mod pools;
 
 mod suite;
 
-pub use report::{Failure, Report};
+pub use report::{Failure, Report, equal};
 pub use suite::{Summary, run};

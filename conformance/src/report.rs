@@ -64,8 +64,11 @@ impl From<Error> for Failure {
 
 pub(crate) type Outcome = Result<(), Failure>;
 
-/// Demands that two numbers are equal.
-pub(crate) fn equal(what: &'static str, found: u64, expected: u64) -> Outcome {
+/// Demands that two numbers are equal: what a board's own checks need, too.
+///
+/// # Errors
+/// [`Failure::Differs`], with both.
+pub fn equal(what: &'static str, found: u64, expected: u64) -> Result<(), Failure> {
     if found == expected {
         Ok(())
     } else {

@@ -5,7 +5,7 @@ use core::{marker::PhantomData, num::NonZeroUsize, ptr::NonNull};
 
 use crate::{
     addr::{PhysAddr, PhysRange},
-    error::Error,
+    error::{Error, known},
     limits::Alignment,
 };
 
@@ -18,6 +18,9 @@ pub struct Geometry {
 }
 
 impl Geometry {
+    /// Every byte is a line of its own: caches that need no maintenance, because all devices snoop or there is none.
+    pub const BYTE: Self = known(Self::new(1, 1));
+
     /// The geometry of a machine's caches.
     ///
     /// * `line`: bytes the maintenance loop steps by, the *smallest* line of any cache level and core;

@@ -195,18 +195,18 @@ impl<M: Machine + Clone> Device<M> {
                 max,
             });
         }
-        let rounded = self.granule().round_up(wanted)?;
-
         let (granule, boundary) = (self.granule(), self.limits.segment_boundary());
+        let rounded = granule.round_up(wanted)?;
+
         let mut refusal = unreachable(&self.limits);
         for (window, reachable) in windows(&self.machine, &self.limits) {
             let request = Request {
                 len: rounded,
                 lowest: reachable.start(),
                 highest: reachable.last(),
-                alignment: self.unit(),
-                // Whole granules cannot cross a larger boundary where their first bytes may not, nor avoid a smaller
-                // one, which the first bytes do not reach.
+                alignment: self.limits.segment_alignment().max(granule),
+                // A boundary up to the granule is met by `len` bytes that start on a granule and are no longer than it;
+                // the rounded length could not meet it.
                 boundary: boundary.filter(|boundary| *boundary > granule),
                 bus_offset: window.bus_offset(),
             };

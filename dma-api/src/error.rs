@@ -350,6 +350,34 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
+/// The value of a constant that is known to be right: a board's window, a mask, a region of the linker script.
+///
+/// ```
+/// use dma_api::{DmaMask, Limits, known};
+///
+/// const ISA: DmaMask = known(DmaMask::bits(24));
+/// static CONTROLLER: Limits = known(Limits::new(ISA).boundary(0x1_0000));
+/// # assert_eq!(CONTROLLER.highest().get(), 0xff_ffff);
+/// ```
+/// In a constant or a `static` a wrong one does not compile:
+/// ```compile_fail,E0080
+/// use dma_api::{DmaMask, known};
+///
+/// const ISA: DmaMask = known(DmaMask::bits(0));
+/// # let _ = ISA;
+/// ```
+///
+/// # Panics
+/// If `result` is an error. For what is learnt at run time, match on it instead.
+#[track_caller]
+#[must_use]
+pub const fn known<T: Copy>(result: Result<T, Error>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(_) => panic!("a constant that was to be known to be right is refused"),
+    }
+}
+
 /// A value that was to be consumed, given back with the reason why it was not.
 #[derive(Debug)]
 #[must_use = "it holds the value that was refused"]

@@ -50,7 +50,7 @@ pub use device::{Device, Quiesced, Snooping};
 pub use direction::{
     Bidirectional, DataDirection, DeviceReads, DeviceWrites, Direction, FromDevice, ToDevice,
 };
-pub use error::{Error, Refused};
+pub use error::{Error, Refused, known};
 pub use ledger::{DeviceId, Ledger, LedgerCounts, Slot};
 pub use limits::{Alignment, DmaMask, Limits, Request};
 pub use machine::{Assembled, Machine, Parts};

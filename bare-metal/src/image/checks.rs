@@ -55,7 +55,7 @@ pub(crate) fn both_kinds<M: Machine>(
 }
 
 /// Whether lines were maintained at all, for devices that do not snoop.
-pub(crate) fn maintained(lines: Lines) -> Result<(), Failure> {
+fn maintained(lines: Lines) -> Result<(), Failure> {
     match lines.total() {
         0 => Err(Failure::Differs {
             what: "lines maintained",

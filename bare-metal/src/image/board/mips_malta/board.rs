@@ -8,7 +8,7 @@ use arch_mips::{
 use conformance::Report;
 use dma_api::{
     Alignment, Assembled, BusMap, DirectMap, Ledger, Machine, Parts, PhysAddr, Pool, Region, Slot,
-    Snooping, UncachedAlias, Window,
+    Snooping, UncachedAlias, Window, known,
 };
 use spin::Lazy;
 
@@ -27,10 +27,7 @@ const PHYS: PhysAddr = PhysAddr::new(DMA_WINDOW_PHYS);
 
 static CACHED: Pool<4096> = Pool::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
-static WINDOW: Window = match Window::identity(PHYS, DMA_WINDOW_LEN as u64) {
-    Ok(window) => window,
-    Err(_) => panic!("the window has bytes"),
-};
+static WINDOW: Window = known(Window::identity(PHYS, DMA_WINDOW_LEN as u64));
 static REGION: Region = {
     // SAFETY: the boot code has made KSEG0 cached, and the linker script sets the window aside.
     match unsafe { kseg0_region(WINDOW.phys()) } {

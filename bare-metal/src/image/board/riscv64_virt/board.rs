@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "the board promises what its memory map says")]
 
 use arch_riscv::ZicbomCaches;
-use conformance::{Failure, Report};
+use conformance::{Failure, Report, equal};
 use dma_api::{
     Alignment, Assembled, BusMap, DirectMap, Error, Ledger, Machine, Parts, PhysAddr, Pool, Region,
     Slot, Snooping, UncachedAlias, Window,
@@ -93,16 +93,7 @@ fn trapped_is_asked(before: CboCounts, lines: Lines) -> Result<(), Failure> {
             lines.cleaned_invalidated,
         ),
     ];
-    counts.into_iter().try_for_each(|(what, found, asked)| {
-        let expected = asked as u64;
-        if found == expected {
-            Ok(())
-        } else {
-            Err(Failure::Differs {
-                what,
-                found,
-                expected,
-            })
-        }
-    })
+    counts
+        .into_iter()
+        .try_for_each(|(what, found, asked)| equal(what, found, asked as u64))
 }
