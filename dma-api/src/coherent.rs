@@ -4,7 +4,7 @@
     reason = "bytes are reached through the pointer that the device's address came with"
 )]
 
-use core::{fmt, ptr::NonNull};
+use core::{fmt, panic::Location, ptr::NonNull};
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -15,6 +15,7 @@ use crate::{
     ledger::{DeviceId, Holding, Origin},
     machine::{self, Machine},
     memory::DmaAllocator,
+    observe::{Event, Notice},
     source::CoherentSource,
     sync::DmaSync,
 };
@@ -26,6 +27,7 @@ impl<M: Machine + Clone> Device<M> {
     /// # Errors
     /// [`Error::NoCoherentMemory`] if the device does not snoop and the machine declares no source; otherwise as
     /// [`allocate`](Self::allocate).
+    #[track_caller]
     pub fn allocate_coherent(&self, len: usize) -> Result<PrivateCoherent<M>, Error> {
         let machine = self.machine();
         let origin = match self.snooping() {
@@ -42,14 +44,16 @@ impl<M: Machine + Clone> Device<M> {
         };
         let give_back = |block| machine::release(machine, Holding::Whole(block, origin));
         let (block, _, dma) = self.find_memory(len, allocate, give_back)?;
-        Ok(PrivateCoherent(Area {
+        let area = Area {
             machine: machine.clone(),
             device: self.id(),
             memory: NonNull::slice_from_raw_parts(block.memory().cast(), len),
             dma,
             sharing: Sharing::Private,
             holding: Holding::Whole(block, origin),
-        }))
+        };
+        area.tell(Event::Allocated, Some(Location::caller()));
+        Ok(PrivateCoherent(area))
     }
 }
 
@@ -71,9 +75,37 @@ enum Sharing {
     Published,
 }
 
+impl<M: Machine> Area<M> {
+    /// Tells the machine, if it wants to know.
+    fn tell(&self, event: Event, caller: Option<&'static Location<'static>>) {
+        // Coherent memory is always a block of its own.
+        if M::OBSERVED
+            && let Holding::Whole(block, _) = &self.holding
+        {
+            self.machine.observe(&Notice {
+                event,
+                device: self.device,
+                maintained: false,
+                memory: self.memory,
+                owned: block.phys(),
+                dma: self.dma,
+                direction: None,
+                caller,
+            });
+        }
+    }
+}
+
 /// Memory whose address has been told may be in use: it is never freed here.
 impl<M: Machine> Drop for Area<M> {
     fn drop(&mut self) {
+        self.tell(
+            match self.sharing {
+                Sharing::Private => Event::Released,
+                Sharing::Published => Event::Quarantined,
+            },
+            None,
+        );
         let holding = core::mem::replace(&mut self.holding, Holding::Nothing);
         match self.sharing {
             Sharing::Private => machine::release(&self.machine, holding),
@@ -101,11 +133,13 @@ impl<M: Machine> PrivateCoherent<M> {
     }
 
     /// Shares the memory: from here on there is an address, and volatile access only.
+    #[track_caller]
     pub fn publish(self) -> Coherent<M> {
         let Self(mut area) = self;
         area.sharing = Sharing::Published;
         let coherent = Coherent(area);
         coherent.before_doorbell();
+        coherent.0.tell(Event::Published, Some(Location::caller()));
         coherent
     }
 }
@@ -189,10 +223,12 @@ impl<M: Machine> Coherent<M> {
     ///
     /// # Safety
     /// The device has been told to forget the address and has finished: it will access this memory no more.
+    #[track_caller]
     pub unsafe fn unpublish(self) -> PrivateCoherent<M> {
         self.after_completion();
         let Self(mut area) = self;
         area.sharing = Sharing::Private;
+        area.tell(Event::Unpublished, Some(Location::caller()));
         PrivateCoherent(area)
     }
 

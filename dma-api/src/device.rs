@@ -1,7 +1,7 @@
 //! A device: what it can address, whether it snoops, and the proof that it is quiet.
 #![expect(unsafe_code, reason = "that a device is quiet is a promise")]
 
-use core::{num::NonZeroUsize, ptr::NonNull};
+use core::{num::NonZeroUsize, panic::Location, ptr::NonNull};
 
 use crate::{
     addr::{DmaRange, PhysAddr, PhysRange},
@@ -12,6 +12,7 @@ use crate::{
     machine::{self, Machine},
     map::Window,
     memory::Block,
+    observe::{DeviceEvent, DeviceNotice},
     sync::DmaSync,
 };
 
@@ -53,10 +54,12 @@ impl<M: Machine> Quiesced<'_, M> {
         clippy::must_use_candidate,
         reason = "how many there were is of no consequence"
     )]
+    #[track_caller]
     pub fn release_quarantine(self) -> usize {
         let Device { machine, id, .. } = self.0;
         let mut released: usize = 0;
-        while let Some(holding) = machine.ledger().take_quarantined(*id) {
+        while let Some((dma, holding)) = machine.ledger().take_quarantined(*id) {
+            self.0.tell(DeviceEvent::Unquarantined { dma });
             machine::release(machine, holding);
             released = released.saturating_add(1);
         }
@@ -73,6 +76,7 @@ impl<M: Machine + Clone> Device<M> {
     /// * [`Error::EverythingSnoops`] if the machine has no maintenance and the device needs it;
     /// * [`Error::Unreachable`] if no window of the bus has an address within the limits;
     /// * [`Error::TooManyDevices`].
+    #[track_caller]
     pub fn new(machine: M, limits: Limits, snooping: Snooping) -> Result<Self, Error> {
         if M::EVERYTHING_SNOOPS && snooping == Snooping::DoesNotSnoop {
             return Err(Error::EverythingSnoops);
@@ -81,12 +85,14 @@ impl<M: Machine + Clone> Device<M> {
             return Err(unreachable(&limits));
         }
         let id = machine.ledger().enrol()?;
-        Ok(Self {
+        let device = Self {
             machine,
             id,
             limits,
             snooping,
-        })
+        };
+        device.tell(DeviceEvent::Made);
+        Ok(device)
     }
 
     /// The same device with stricter limits for some of its buffers, such as a ring that must be aligned to a page.
@@ -138,7 +144,9 @@ impl<M: Machine + Clone> Device<M> {
     /// # Safety
     /// From now on until the proof is used or dropped, the device accesses none of the memory it was ever given:
     /// it was reset, its bus mastering was switched off and posted writes have drained, or it is gone.
+    #[track_caller]
     pub unsafe fn assert_quiet(&self) -> Quiesced<'_, M> {
+        self.tell(DeviceEvent::Quiet);
         Quiesced(self)
     }
 
@@ -248,6 +256,20 @@ impl<M: Machine + Clone> Device<M> {
         let start = block.phys().start();
         let owned = PhysRange::new(start, rounded as u64)?;
         Ok((owned, self.reach(PhysRange::new(start, len as u64)?)?))
+    }
+}
+
+impl<M: Machine> Device<M> {
+    /// Tells the machine, if it wants to know.
+    #[track_caller]
+    fn tell(&self, event: DeviceEvent) {
+        if M::OBSERVED {
+            self.machine.observe_device(&DeviceNotice {
+                event,
+                device: self.id,
+                caller: Location::caller(),
+            });
+        }
     }
 }
 

@@ -228,15 +228,15 @@ impl Ledger {
         );
     }
 
-    /// Takes one buffer of `device` out of quarantine.
-    pub(crate) fn take_quarantined(&self, device: DeviceId) -> Option<Holding> {
+    /// Takes one buffer of `device` out of quarantine, and says where the device saw it.
+    pub(crate) fn take_quarantined(&self, device: DeviceId) -> Option<(DmaRange, Holding)> {
         self.book.with(|book| {
             let theirs = |slot: &&mut Slot| {
                 matches!(slot.0, Entry::Quarantined { device: owner, .. } if owner == device)
             };
             let slot = book.slots.iter_mut().find(theirs)?;
             match core::mem::replace(&mut slot.0, Entry::Free) {
-                Entry::Quarantined { holding, .. } => Some(holding),
+                Entry::Quarantined { dma, holding, .. } => Some((dma, holding)),
                 Entry::Free | Entry::Shared { .. } => None,
             }
         })

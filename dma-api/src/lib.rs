@@ -29,6 +29,8 @@ mod lock;
 
 pub mod ledger;
 
+pub mod observe;
+
 pub mod machine;
 
 // What a driver does.
@@ -56,6 +58,7 @@ pub use limits::{Alignment, DmaMask, Limits, Request};
 pub use machine::{Assembled, Machine, Parts};
 pub use map::{BusMap, DirectMap, Region, Window, pointer_at_offset};
 pub use memory::{Block, DmaAllocator};
+pub use observe::{DeviceEvent, DeviceNotice, Event, Notice};
 pub use pool::Pool;
 pub use source::{CoherentSource, NoCoherentMemory, UncachedAlias, UncachedMemory};
 pub use streaming::{CpuOwned, DeviceOwned};

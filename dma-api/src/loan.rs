@@ -4,7 +4,7 @@
     reason = "nothing but the caller's word says that the memory outlives the transfer"
 )]
 
-use core::ptr::NonNull;
+use core::{panic::Location, ptr::NonNull};
 
 use crate::{
     device::Device,
@@ -12,6 +12,7 @@ use crate::{
     error::Error,
     ledger::Holding,
     machine::Machine,
+    observe::Event,
     streaming::{CpuOwned, DeviceOwned},
 };
 
@@ -32,6 +33,7 @@ impl<M: Machine + Clone> Device<M> {
     /// * `memory` is valid for reads, initialised and physically contiguous, and valid for writes if `D` lets the
     ///   device write or the handle that comes back is written through;
     /// * nobody else accesses it, and nobody writes to it at all while the device owns it.
+    #[track_caller]
     pub unsafe fn lend_in_place<D: Direction>(
         &self,
         memory: NonNull<[u8]>,
@@ -45,6 +47,7 @@ impl<M: Machine + Clone> Device<M> {
 
         // SAFETY: the caller's promise; the addresses were translated from `memory`, and the granules checked.
         let buffer = unsafe { CpuOwned::new(self, memory, phys, dma, Holding::Nothing) };
+        buffer.tell(Event::Borrowed, Location::caller());
         Ok(buffer.sync_for_device())
     }
 }

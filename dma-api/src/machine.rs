@@ -8,6 +8,7 @@ use crate::{
     ledger::{Holding, Ledger, Origin},
     map::{BusMap, DirectMap},
     memory::DmaAllocator,
+    observe::{DeviceNotice, Notice},
     source::CoherentSource,
     sync::DmaSync,
 };
@@ -25,6 +26,8 @@ use crate::{
 /// * [`bus`](Self::bus) shows devices exactly the memory it says.
 /// * [`EVERYTHING_SNOOPS`](Self::EVERYTHING_SNOOPS) is `true` only if every access of every device snoops every
 ///   cache.
+/// * [`observe`](Self::observe) and [`observe_device`](Self::observe_device) write to no memory that a notice is about,
+///   and read it only as they say.
 pub unsafe trait Machine {
     /// The caches and barriers.
     type Sync: DmaSync;
@@ -36,6 +39,10 @@ pub unsafe trait Machine {
     /// Whether every device snoops. Then no code for maintenance exists in the program at all, and a
     /// [`Device`](crate::Device) that is said not to snoop is refused.
     const EVERYTHING_SNOOPS: bool = false;
+
+    /// Whether the machine wants to be told what its buffers and devices go through. Where it does not, no code for
+    /// that exists in the program.
+    const OBSERVED: bool = false;
 
     /// The caches and barriers.
     fn sync(&self) -> &Self::Sync;
@@ -54,6 +61,22 @@ pub unsafe trait Machine {
 
     /// The book of split and quarantined blocks.
     fn ledger(&self) -> &Ledger;
+
+    /// Called for each event in the life of a buffer or of coherent memory, at the moment that its
+    /// [`Event`](crate::Event) describes, if the machine is [`OBSERVED`](Self::OBSERVED).
+    ///
+    /// It is called where the library is, interrupt handlers included, and never inside a critical section. It must
+    /// not make, hand over, take back, split or drop buffers of this machine. The bytes may be read through the notice's
+    /// pointer: by ordinary loads while the CPU owns them, by volatile ones while the device only reads them, and
+    /// otherwise not at all.
+    fn observe(&self, notice: &Notice) {
+        let _ = notice;
+    }
+
+    /// The same for each event in the life of a device.
+    fn observe_device(&self, notice: &DeviceNotice) {
+        let _ = notice;
+    }
 }
 
 // SAFETY: every part is that of the machine behind the reference.
@@ -63,6 +86,7 @@ unsafe impl<M: Machine + ?Sized> Machine for &M {
     type Coherent = M::Coherent;
 
     const EVERYTHING_SNOOPS: bool = M::EVERYTHING_SNOOPS;
+    const OBSERVED: bool = M::OBSERVED;
 
     fn sync(&self) -> &Self::Sync {
         (**self).sync()
@@ -81,6 +105,12 @@ unsafe impl<M: Machine + ?Sized> Machine for &M {
     }
     fn ledger(&self) -> &Ledger {
         (**self).ledger()
+    }
+    fn observe(&self, notice: &Notice) {
+        (**self).observe(notice);
+    }
+    fn observe_device(&self, notice: &DeviceNotice) {
+        (**self).observe_device(notice);
     }
 }
 

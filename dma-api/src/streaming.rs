@@ -6,7 +6,7 @@
     reason = "bytes are reached through the pointer that the device's address came with"
 )]
 
-use core::{fmt, marker::PhantomData, ptr::NonNull};
+use core::{fmt, marker::PhantomData, panic::Location, ptr::NonNull};
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -21,6 +21,7 @@ use crate::{
     limits::Alignment,
     machine::{self, Machine},
     memory::DmaAllocator,
+    observe::{Event, Notice},
 };
 
 impl<M: Machine + Clone> Device<M> {
@@ -34,6 +35,7 @@ impl<M: Machine + Clone> Device<M> {
     /// * [`Error::LengthOverflow`] if it cannot be rounded up to whole granules;
     /// * [`Error::NeverFits`] if the machine's memory can never meet the device's limits, [`Error::Exhausted`] if
     ///   it cannot now; other errors as [`Machine::memory`] gives them.
+    #[track_caller]
     pub fn allocate<D: Direction>(&self, len: usize) -> Result<CpuOwned<M, D>, Error> {
         let memory = self.machine().memory();
         let give_back =
@@ -43,7 +45,7 @@ impl<M: Machine + Clone> Device<M> {
         let bytes = NonNull::slice_from_raw_parts(block.memory().cast(), len);
         // SAFETY: the block is the buffer's own from here on, `find_memory` found `owned` to be whole granules of it
         // with all of `bytes`, and translated `dma` from `bytes`.
-        Ok(unsafe {
+        let buffer = unsafe {
             CpuOwned::new(
                 self,
                 bytes,
@@ -51,12 +53,14 @@ impl<M: Machine + Clone> Device<M> {
                 dma,
                 Holding::Whole(block, Origin::Memory),
             )
-        })
+        };
+        buffer.tell(Event::Allocated, Location::caller());
+        Ok(buffer)
     }
 }
 
 /// What both owners' handles share.
-struct Mapping<M: Machine> {
+struct Mapping<M: Machine, D: Direction> {
     machine: M,
     device: DeviceId,
     upkeep: Upkeep,
@@ -72,6 +76,7 @@ struct Mapping<M: Machine> {
     /// Invariant: as long as `memory`, which the device sees there.
     dma: DmaRange,
     holding: Holding,
+    direction: PhantomData<D>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,7 +85,7 @@ enum Owner {
     Device,
 }
 
-impl<M: Machine> Mapping<M> {
+impl<M: Machine, D: Direction> Mapping<M, D> {
     /// What hand-over and hand-back have to do; a constant where everything snoops.
     const fn upkeep(&self) -> Upkeep {
         if M::EVERYTHING_SNOOPS {
@@ -96,11 +101,34 @@ impl<M: Machine> Mapping<M> {
         // SAFETY: the invariants of `memory` and `owned`.
         unsafe { LineRange::new_unchecked(self.memory.cast(), self.owned) }
     }
+
+    /// Tells the machine, if it wants to know.
+    fn tell(&self, event: Event, caller: Option<&'static Location<'static>>) {
+        if M::OBSERVED {
+            self.machine.observe(&Notice {
+                event,
+                device: self.device,
+                maintained: self.upkeep() == Upkeep::Lines,
+                memory: self.memory,
+                owned: self.owned,
+                dma: self.dma,
+                direction: Some(D::DATA),
+                caller,
+            });
+        }
+    }
 }
 
 /// Rule S2 and S3: memory that a device owns is never freed here.
-impl<M: Machine> Drop for Mapping<M> {
+impl<M: Machine, D: Direction> Drop for Mapping<M, D> {
     fn drop(&mut self) {
+        self.tell(
+            match self.owner {
+                Owner::Cpu => Event::Released,
+                Owner::Device => Event::Quarantined,
+            },
+            None,
+        );
         let holding = core::mem::replace(&mut self.holding, Holding::Nothing);
         match self.owner {
             Owner::Cpu => machine::release(&self.machine, holding),
@@ -133,11 +161,10 @@ impl<M: Machine> Drop for Mapping<M> {
 /// # }
 /// ```
 #[must_use = "dropping it frees the buffer"]
-pub struct CpuOwned<M: Machine, D> {
-    mapping: Mapping<M>,
+pub struct CpuOwned<M: Machine, D: Direction> {
+    mapping: Mapping<M, D>,
     /// Bytes at the front that the device wrote in the last transfer; at most the buffer's length.
     received: usize,
-    direction: PhantomData<D>,
 }
 
 impl<M: Machine + Clone, D: Direction> CpuOwned<M, D> {
@@ -164,12 +191,16 @@ impl<M: Machine + Clone, D: Direction> CpuOwned<M, D> {
             owned,
             dma,
             holding,
+            direction: PhantomData,
         };
         Self {
             mapping,
             received: 0,
-            direction: PhantomData,
         }
+    }
+
+    pub(crate) fn tell(&self, event: Event, caller: &'static Location<'static>) {
+        self.mapping.tell(event, Some(caller));
     }
 }
 
@@ -212,6 +243,7 @@ impl<M: Machine, D: Direction> CpuOwned<M, D> {
     /// # Errors
     /// With the buffer, unchanged: [`Error::SplitPoint`] if a part would be empty or the second would not start at a
     /// multiple of the granule and of the device's alignment; [`Error::LedgerFull`].
+    #[track_caller]
     pub fn split_at(mut self, at: usize) -> Result<(Self, Self), Refused<Self>>
     where
         M: Clone,
@@ -233,6 +265,8 @@ impl<M: Machine, D: Direction> CpuOwned<M, D> {
             Ok(holding) => holding,
             Err(error) => return Err(Refused::new(error, self)),
         };
+        self.mapping
+            .tell(Event::Split { at }, Some(Location::caller()));
 
         let start = self.mapping.memory.cast::<u8>();
         // SAFETY: `at` is less than the length of the memory, or the ranges could not have been split there.
@@ -248,9 +282,9 @@ impl<M: Machine, D: Direction> CpuOwned<M, D> {
                 owned: owned.1,
                 dma: dma.1,
                 holding,
+                direction: PhantomData,
             },
             received: self.received.saturating_sub(at),
-            direction: PhantomData,
         };
         self.mapping.memory = NonNull::slice_from_raw_parts(start, at);
         self.mapping.owned = owned.0;
@@ -261,8 +295,10 @@ impl<M: Machine, D: Direction> CpuOwned<M, D> {
 
     /// Hands the buffer over: from here on it belongs to the device, which sees all that the CPU has stored. What
     /// follows may be the doorbell at once.
+    #[track_caller]
     pub fn sync_for_device(self) -> DeviceOwned<M, D> {
         let Self { mut mapping, .. } = self;
+        mapping.tell(Event::ForDevice, Some(Location::caller()));
         mapping.owner = Owner::Device;
         // SAFETY: the buffer owns its granules if the device writes, and nobody reaches its bytes from now on.
         unsafe {
@@ -273,10 +309,8 @@ impl<M: Machine, D: Direction> CpuOwned<M, D> {
                 mapping.lines(),
             );
         }
-        DeviceOwned {
-            mapping,
-            direction: PhantomData,
-        }
+        mapping.tell(Event::HandedOver, Some(Location::caller()));
+        DeviceOwned { mapping }
     }
 }
 
@@ -369,9 +403,8 @@ impl<M: Machine, D: DeviceWrites> CpuOwned<M, D> {
 /// # }
 /// ```
 #[must_use = "dropping it puts the buffer into quarantine, since the device may still be using it"]
-pub struct DeviceOwned<M: Machine, D> {
-    mapping: Mapping<M>,
-    direction: PhantomData<D>,
+pub struct DeviceOwned<M: Machine, D: Direction> {
+    mapping: Mapping<M, D>,
 }
 
 impl<M: Machine, D: Direction> DeviceOwned<M, D> {
@@ -400,8 +433,21 @@ impl<M: Machine, D: Direction> DeviceOwned<M, D> {
     /// * The device has finished: the CPU has read so from the device or from memory the device wrote, and it will
     ///   access this buffer no more.
     /// * It is the device that this buffer was allocated for, and it snoops if its [`Device`] was told so.
+    #[track_caller]
     pub unsafe fn sync_for_cpu(self) -> CpuOwned<M, D> {
-        let Self { mut mapping, .. } = self;
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.take_back(None) }
+    }
+
+    /// Takes the buffer back, of which the device is said to have written the first `claim` bytes. More than there are
+    /// count as none; without a claim it is all that it could write.
+    ///
+    /// # Safety
+    /// As [`sync_for_cpu`](Self::sync_for_cpu).
+    #[track_caller]
+    unsafe fn take_back(self, claim: Option<usize>) -> CpuOwned<M, D> {
+        let Self { mut mapping } = self;
+        mapping.tell(Event::ForCpu, Some(Location::caller()));
         // SAFETY: the device has finished (S3), and the buffer was handed over when this handle was made.
         unsafe {
             handover::for_cpu(
@@ -412,16 +458,14 @@ impl<M: Machine, D: Direction> DeviceOwned<M, D> {
             );
         }
         mapping.owner = Owner::Cpu;
-        let received = if D::DATA.device_writes() {
-            mapping.memory.len()
-        } else {
-            0
+        let received = match claim {
+            Some(claim) if claim <= mapping.memory.len() => claim,
+            None if D::DATA.device_writes() => mapping.memory.len(),
+            Some(_) | None => 0,
         };
-        CpuOwned {
-            mapping,
-            received,
-            direction: PhantomData,
-        }
+        let written = claim.unwrap_or(received);
+        mapping.tell(Event::HandedBack { written }, Some(Location::caller()));
+        CpuOwned { mapping, received }
     }
 }
 
@@ -434,15 +478,15 @@ impl<M: Machine, D: DeviceWrites> DeviceOwned<M, D> {
     ///
     /// # Safety
     /// As [`sync_for_cpu`](Self::sync_for_cpu).
+    #[track_caller]
     pub unsafe fn sync_for_cpu_short(
         self,
         written: usize,
     ) -> Result<CpuOwned<M, D>, Refused<CpuOwned<M, D>>> {
         // SAFETY: the caller's promise is the same.
-        let mut buffer = unsafe { self.sync_for_cpu() };
+        let buffer = unsafe { self.take_back(Some(written)) };
         let buffer_len = buffer.len_bytes();
         if written > buffer_len {
-            buffer.received = 0;
             return Err(Refused::new(
                 Error::OverlongTransfer {
                     written,
@@ -451,12 +495,11 @@ impl<M: Machine, D: DeviceWrites> DeviceOwned<M, D> {
                 buffer,
             ));
         }
-        buffer.received = written;
         Ok(buffer)
     }
 }
 
-impl<M: Machine> Mapping<M> {
+impl<M: Machine, D: Direction> Mapping<M, D> {
     /// What a further part of the buffer keeps alive. From now on this part holds the same.
     fn hold_in_parts(&mut self) -> Result<Holding, Error> {
         let ledger = self.machine.ledger();
@@ -479,10 +522,10 @@ impl<M: Machine> Mapping<M> {
 }
 
 // SAFETY: a handle is the only user of its memory, which every thread can access.
-unsafe impl<M: Machine + Send> Send for Mapping<M> {}
+unsafe impl<M: Machine + Send, D: Direction> Send for Mapping<M, D> {}
 // SAFETY: shared handles only read, and nobody writes meanwhile: the CPU's bytes are borrowed, the device's have
 // no accessor.
-unsafe impl<M: Machine + Sync> Sync for Mapping<M> {}
+unsafe impl<M: Machine + Sync, D: Direction> Sync for Mapping<M, D> {}
 
 impl<M: Machine, D: Direction> fmt::Debug for CpuOwned<M, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
