@@ -2,9 +2,12 @@
 
 use std::{error, fmt};
 
-use dma_api::{DmaAddr, DmaRange, Error, Limits, Machine, PhysRange, Snooping};
+use dma_api::{DmaAddr, DmaRange, Error, Limits, Machine, Snooping};
 
-use crate::{machine::SimMachine, views::Route};
+use crate::{
+    machine::SimMachine,
+    steps::{Access, Route, Step},
+};
 
 /// An access that the bus or the engine's own limits refused, as hardware would: nothing was transferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,15 +21,41 @@ impl fmt::Display for BusFault {
 
 impl error::Error for BusFault {}
 
+/// Whether a device keeps to what it was told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manners {
+    /// It does what it was told, and then says that it is done.
+    #[default]
+    Honest,
+    /// It says that it is done while it still goes on.
+    Late,
+}
+
+/// Something a started engine does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Reads so many bytes.
+    Read(DmaAddr, usize),
+    /// Writes bytes.
+    Write(DmaAddr, Vec<u8>),
+}
+
+/// What a started engine is waited for with.
+#[derive(Debug)]
+#[must_use = "a driver waits for the completion"]
+pub struct Started(usize);
+
 /// The thing in a device that reads and writes memory by itself.
 ///
-/// It accesses memory when it is told to, a few bytes at a time, with the adversary moving in between; a driver under
-/// test tells it to after it has handed a buffer over, which stands for the doorbell.
+/// [`read`](Self::read) and [`write`](Self::write) happen when they are called, which is after the driver under test has
+/// handed a buffer over and stands for the time after the doorbell. An engine that was [started](Self::start) accesses
+/// memory when the adversary lets it, while the program goes on.
 #[derive(Clone, Copy, Debug)]
 pub struct DmaEngine<'m> {
     machine: &'m SimMachine,
     limits: Limits,
     snooping: Snooping,
+    manners: Manners,
 }
 
 impl<'m> DmaEngine<'m> {
@@ -40,19 +69,27 @@ impl<'m> DmaEngine<'m> {
             machine,
             limits,
             snooping,
+            manners: Manners::Honest,
         }
+    }
+
+    /// The same engine with other manners.
+    #[must_use]
+    pub const fn with_manners(self, manners: Manners) -> Self {
+        Self { manners, ..self }
     }
 
     /// Reads `len` bytes.
     ///
     /// # Errors
-    /// [`BusFault`] if an address is in no window of the bus or above what the engine can drive.
+    /// [`BusFault`] if an address is in no window of the bus or above what the engine can drive, or there is no byte.
     pub fn read(&self, from: DmaAddr, len: usize) -> Result<Vec<u8>, BusFault> {
-        let (route, offset) = self.locate(from, len)?;
-        Ok(self
-            .machine
-            .caches()
-            .device_reads(route, offset..offset + len))
+        let at = self.locate(from, len)?;
+        let mut live = self.machine.shared.lock();
+        live.take(self.accesses(Access::Read { at, len }, at));
+        let route = self.route(at);
+        let seen = (at..at + len).map(|byte| live.state.device_sees(route, byte));
+        Ok(seen.collect())
     }
 
     /// Writes `bytes`.
@@ -60,18 +97,78 @@ impl<'m> DmaEngine<'m> {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn write(&self, to: DmaAddr, bytes: &[u8]) -> Result<(), BusFault> {
-        let (route, offset) = self.locate(to, bytes.len())?;
-        self.machine.caches().device_writes(route, offset, bytes);
+        let at = self.locate(to, bytes.len())?;
+        let bytes = bytes.to_vec();
+        let step = self.accesses(Access::Write { at, bytes }, at);
+        self.machine.shared.take(step);
         Ok(())
+    }
+
+    /// Rings the doorbell: the engine does these things in order, some time from now on.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), before anything is done.
+    pub fn start(&self, tasks: &[Task]) -> Result<Started, BusFault> {
+        let access = |task: &Task| match task {
+            Task::Read(from, len) => Ok(Access::Read {
+                at: self.locate(*from, *len)?,
+                len: *len,
+            }),
+            Task::Write(to, bytes) => Ok(Access::Write {
+                at: self.locate(*to, bytes.len())?,
+                bytes: bytes.clone(),
+            }),
+        };
+        let accesses = tasks.iter().map(access).collect::<Result<Vec<_>, _>>()?;
+        let at = accesses.first().map_or(0, |access| access.range().start);
+        let mut live = self.machine.shared.lock();
+        live.jobs += 1;
+        let job = live.jobs;
+        live.take(Step::Start {
+            job,
+            route: self.route(at),
+            accesses,
+            honest: self.manners == Manners::Honest,
+        });
+        Ok(Started(job))
+    }
+
+    /// Waits until the engine says that it has done what it was started for. One of honest manners has.
+    pub fn wait(&self, started: Started) {
+        let Started(job) = started;
+        self.machine.shared.take(Step::Wait { job });
+    }
+
+    /// Rings the doorbell of a device whose accesses the test makes by itself: what the program has stored or maintained must
+    /// have arrived.
+    pub fn doorbell(&self) {
+        self.machine.shared.take(Step::Doorbell);
     }
 
     /// Waits until everything that any engine of the machine wrote has arrived where it goes, as it does in the end: what a
     /// driver that polls coherent memory for a completion waits for.
     pub fn settle(&self) {
-        self.machine.caches().device_settles();
+        self.machine.shared.take(Step::Settle);
     }
 
-    fn locate(&self, start: DmaAddr, len: usize) -> Result<(Route, usize), BusFault> {
+    fn accesses(&self, access: Access, at: usize) -> Step {
+        Step::Device {
+            route: self.route(at),
+            access,
+            honest: self.manners == Manners::Honest,
+        }
+    }
+
+    /// How the engine reaches memory at an offset.
+    fn route(&self, at: usize) -> Route {
+        let cached = at < self.machine.config().cached_len;
+        match self.snooping {
+            Snooping::Snoops if cached => Route::Caches,
+            _ => Route::Memory,
+        }
+    }
+
+    fn locate(&self, start: DmaAddr, len: usize) -> Result<usize, BusFault> {
         let range = DmaRange::new(start, len as u64).map_err(BusFault)?;
         let (first, lowest) = (range.start().get(), self.limits.lowest().get());
         if first < lowest {
@@ -81,13 +178,7 @@ impl<'m> DmaEngine<'m> {
         if last > highest {
             return Err(BusFault(Error::AboveHighest { last, highest }));
         }
-        let phys: PhysRange = self.machine.bus().to_phys(range).map_err(BusFault)?;
-        let base = self.machine.bus().windows()[0].phys().start();
-        let offset = usize::try_from(phys.start().get() - base.get()).expect("in simulated memory");
-        Ok((
-            self.machine
-                .route(offset, self.snooping == Snooping::Snoops),
-            offset,
-        ))
+        let phys = self.machine.bus().to_phys(range).map_err(BusFault)?;
+        Ok(self.machine.bytes(phys).0)
     }
 }

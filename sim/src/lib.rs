@@ -8,9 +8,35 @@
     reason = "a simulator for tests on the host: a panic is how it reports what no test should do"
 )]
 
+// What there is: copies of memory, whose bytes are, what can happen.
+
+mod cell;
+
+pub mod layout;
+
+pub mod steps;
+
+pub mod violation;
+
+mod state;
+
+mod program;
+
+mod moves;
+
+pub mod history;
+
 pub mod adversary;
 
+// A machine that runs.
+
+pub mod config;
+
 mod views;
+
+mod live;
+
+pub mod memory;
 
 pub mod sync;
 
@@ -19,9 +45,14 @@ pub mod machine;
 pub mod engine;
 
 pub use adversary::Adversary;
-pub use engine::{BusFault, DmaEngine};
-pub use machine::{Config, SimMachine, Snooped};
-pub use sync::{SimCaches, StepCounts};
+pub use config::{Config, Invalidate, Maintained, Outer, Scope, Start};
+pub use engine::{BusFault, DmaEngine, Manners, Started, Task};
+pub use history::History;
+pub use live::StepCounts;
+pub use machine::{Failure, SimMachine, Snooped};
+pub use memory::{SimCoherent, SimPool};
+pub use sync::SimCaches;
+pub use violation::{Oracle, Violation};
 
 /// The examples of the workspace's front page, compiled.
 #[cfg(doctest)]

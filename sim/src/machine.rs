@@ -1,64 +1,34 @@
-//! The simulated machine: memory, caches, a bus with an offset, and uncached memory.
+//! The simulated machine: memory, caches, a bus with an offset, and what is found wrong with the program that uses it.
 #![expect(unsafe_code, reason = "the machine promises that its parts fit")]
 
+use std::{fmt, thread};
+
 use dma_api::{
-    Alignment, BusMap, DirectMap, DmaAddr, Error, Geometry, Ledger, Machine, PhysAddr, Pool,
-    Region, Slot, UncachedMemory, Window,
+    Alignment, BusMap, DeviceEvent, DeviceNotice, DirectMap, Error, Event, Ledger, Machine,
+    NoCoherentMemory, Notice, PhysAddr, PhysRange, Region, Slot, UncachedAlias, Window,
 };
 
-use crate::{adversary::Adversary, sync::SimCaches, views::Route};
+use crate::{
+    config::Config,
+    history::History,
+    layout::Mapping,
+    live::{Shared, StepCounts},
+    memory::{SimCoherent, SimPool, place},
+    steps::{Route, Step},
+    sync::SimCaches,
+    violation::Violation,
+};
 
-/// What a simulated machine is like.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Line size in bytes.
-    pub line: usize,
-    /// Write-back granule in bytes.
-    pub granule: usize,
-    /// Whether lines may be filled while nobody accesses them.
-    pub fills_speculatively: bool,
-    /// Bytes of cached memory: a multiple of the granule and of 4096.
-    pub cached_len: usize,
-    /// Bytes of uncached memory behind it, likewise; 0 for a machine that has no coherent memory.
-    pub uncached_len: usize,
-    /// Physical address of the first byte.
-    pub phys: PhysAddr,
-    /// DMA address of the first byte.
-    pub dma: DmaAddr,
-    /// Bytes the pools hand out at the least: a power of two, a multiple of the granule.
-    pub unit: u64,
-    /// What the cache does of its own accord.
-    pub adversary: Adversary,
-}
-
-impl Default for Config {
-    /// 64-byte lines and granules, speculation, 16 KiB of cached and 4 KiB of uncached memory at an offset on the
-    /// bus, and a lazy adversary.
-    fn default() -> Self {
-        Self {
-            line: 64,
-            granule: 64,
-            fills_speculatively: true,
-            cached_len: 16 << 10,
-            uncached_len: 4 << 10,
-            phys: PhysAddr::new(0x8000_0000),
-            dma: DmaAddr::new(0x1000_0000),
-            unit: 64,
-            adversary: Adversary::Lazy,
-        }
-    }
-}
-
-/// Words in the pools' books: memories of up to 16 Ki units.
-const WORDS: usize = 512;
-
-/// A simulated machine, with 32 slots in its ledger. Use it by reference; what it lends must not outlive it, which its buffers' types see to.
-#[derive(Debug)]
+/// A simulated machine, with 32 slots in its ledger. Use it by reference; what it lends must not outlive it, which its
+/// buffers' types see to.
+///
+/// When it is dropped it panics if something was found wrong, unless [`verdict`](Self::verdict) has said so before.
 pub struct SimMachine {
+    config: Config,
+    pub(crate) shared: Shared,
     caches: SimCaches,
-    pool: Pool<WORDS>,
-    uncached: UncachedMemory<Pool<WORDS>>,
-    uncached_offset: usize,
+    pool: SimPool,
+    coherent: SimCoherent,
     region: Region,
     window: Window,
     ledger: Ledger<[Slot; 32]>,
@@ -68,49 +38,34 @@ impl SimMachine {
     /// A machine as `config` describes it.
     ///
     /// # Errors
-    /// What [`Geometry::new`], [`Window::new`] or [`Pool::adopt`] refuse.
+    /// What [`Geometry::new`](dma_api::Geometry::new), [`Window::new`] or [`Pool::adopt`](dma_api::Pool::adopt) refuse;
+    /// [`Error::Misaligned`] for a memory that is not whole granules; [`Error::ZeroLength`] for one without cached memory,
+    /// core or colour.
     pub fn new(config: Config) -> Result<Self, Error> {
-        let Config {
-            cached_len,
-            uncached_len,
-            phys,
-            dma,
-            ..
-        } = config;
-        let geometry = Geometry::new(config.line, config.granule)?;
-        let len = cached_len + uncached_len;
-        let caches = SimCaches::new(
-            geometry,
-            config.fills_speculatively,
-            phys,
-            len,
-            config.adversary,
-        );
+        let shared = Shared::new(&config)?;
+        let (cached, uncached, phys) = (config.cached_len, config.uncached_len, config.phys);
         let unit = Alignment::new(config.unit)?;
-
-        let cpu = caches.cpu();
-        let pool = Pool::new();
-        // SAFETY: the caches' memory lives as long as the machine, and nothing else hands it out.
-        unsafe { pool.adopt(cpu, phys, cached_len, unit) }?;
-        let uncached = Pool::new();
-        if uncached_len > 0 {
-            // SAFETY: `cached_len` is inside the memory.
-            let start = unsafe { cpu.add(cached_len) };
-            let start_phys = PhysAddr::new(phys.get() + cached_len as u64);
-            // SAFETY: as above; the cached pool ends where this one begins.
-            unsafe { uncached.adopt(start, start_phys, uncached_len, unit) }?;
-        }
+        let pool = SimPool::new(&shared, phys, 0, cached, unit)?;
         // SAFETY: the memory is mapped while the machine exists.
-        let region = unsafe { Region::new(cpu, phys, cached_len) }?;
+        let region = unsafe { Region::new(place(&shared, 0, 0), phys, cached) }?;
+        let coherent = if config.uncached_alias {
+            let alias = place(&shared, config.colours, 0);
+            // SAFETY: the last view is the uncached mapping of the same memory; it may be used beside the cached one.
+            SimCoherent::Alias(unsafe { UncachedAlias::new(region, alias) })
+        } else if uncached > 0 {
+            SimCoherent::Uncached(SimPool::new(&shared, phys, cached, uncached, unit)?)
+        } else {
+            SimCoherent::None(NoCoherentMemory)
+        };
         Ok(Self {
-            caches,
+            caches: SimCaches::new(shared.clone(), &config)?,
             pool,
-            // SAFETY: devices' accesses to it are routed past the cache, by `route`.
-            uncached: unsafe { UncachedMemory::new(uncached) },
-            uncached_offset: cached_len,
+            coherent,
             region,
-            window: Window::new(phys, dma, len as u64)?,
+            window: Window::new(phys, config.dma, (cached + uncached) as u64)?,
             ledger: Ledger::<[Slot; 32]>::new(),
+            shared,
+            config,
         })
     }
 
@@ -118,6 +73,12 @@ impl SimMachine {
     #[must_use]
     pub fn snooped(self) -> Snooped {
         Snooped(self)
+    }
+
+    /// What the machine is like.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
     }
 
     /// The caches, for their counts.
@@ -128,34 +89,112 @@ impl SimMachine {
 
     /// The pool of cached memory.
     #[must_use]
-    pub const fn pool(&self) -> &Pool<WORDS> {
+    pub const fn pool(&self) -> &SimPool {
         &self.pool
     }
 
-    /// Where a device's access to memory at `offset` goes.
-    pub(crate) fn route(&self, offset: usize, snoops: bool) -> Route {
-        if snoops || offset >= self.uncached_offset {
-            Route::Cached
-        } else {
-            Route::Memory
+    /// How often each thing happened that the program asked for.
+    #[must_use]
+    pub fn counts(&self) -> StepCounts {
+        self.caches.counts()
+    }
+
+    /// Ends the run: what is under way arrives, and dirty lines are written back. Says what was found wrong, which the
+    /// machine then does not panic for when it is dropped.
+    ///
+    /// # Errors
+    /// The first thing that was found wrong, with the history.
+    pub fn verdict(&self) -> Result<(), Box<Failure>> {
+        let mut live = self.shared.lock();
+        if live.found().is_none() {
+            live.take(Step::Finish);
         }
+        let history = live.history();
+        let adversary = live.adversary().to_string();
+        match live.forgive() {
+            None => Ok(()),
+            Some(violation) => Err(Box::new(Failure {
+                machine: self.config.name,
+                adversary,
+                violation,
+                history,
+            })),
+        }
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn history(&self) -> History {
+        self.shared.lock().history()
+    }
+
+    /// The offset of a physical address into memory.
+    fn offset(&self, phys: PhysAddr) -> usize {
+        usize::try_from(phys.get().wrapping_sub(self.config.phys.get())).unwrap_or(usize::MAX)
+    }
+
+    /// The bytes of a range, as offset and length.
+    pub(crate) fn bytes(&self, phys: PhysRange) -> (usize, usize) {
+        let len = usize::try_from(phys.len_bytes()).unwrap_or(usize::MAX);
+        (self.offset(phys.start()), len)
+    }
+
+    fn told(&self, notice: &Notice) {
+        let (at, whole) = self.bytes(notice.owned);
+        let len = notice.memory.len();
+        let mut live = self.shared.lock();
+        let mapping = live
+            .locate(notice.memory.cast())
+            .map_or(Mapping::Cached(0), |(mapping, _)| mapping);
+        let step = match notice.event {
+            Event::Allocated | Event::Borrowed => Step::Use {
+                mapping,
+                at,
+                len: whole,
+            },
+            Event::HandedOver => {
+                let Some(direction) = notice.direction else {
+                    return;
+                };
+                let route = match notice.maintained {
+                    true => Route::Memory,
+                    false => Route::Caches,
+                };
+                Step::HandOver {
+                    at,
+                    len,
+                    whole,
+                    direction,
+                    route,
+                }
+            }
+            Event::HandedBack { .. } | Event::Unpublished => Step::HandBack { at, len: whole },
+            Event::Published => Step::Publish { at, len: whole },
+            Event::Released => Step::Release { at, len: whole },
+            Event::Quarantined => Step::Quarantine { at, len, whole },
+            _ => return,
+        };
+        live.take(step);
     }
 }
 
-// SAFETY: the parts were made for one another in `new`, and are always the same.
+// SAFETY: the parts were made for one another in `new`, and are always the same; what is observed is written down
+// elsewhere.
 unsafe impl Machine for SimMachine {
     type Sync = SimCaches;
-    type Memory = Pool<WORDS>;
-    type Coherent = UncachedMemory<Pool<WORDS>>;
+    type Memory = SimPool;
+    type Coherent = SimCoherent;
+
+    const OBSERVED: bool = true;
 
     fn sync(&self) -> &SimCaches {
         &self.caches
     }
-    fn memory(&self) -> &Pool<WORDS> {
+    fn memory(&self) -> &SimPool {
         &self.pool
     }
-    fn coherent_source(&self) -> &Self::Coherent {
-        &self.uncached
+    fn coherent_source(&self) -> &SimCoherent {
+        &self.coherent
     }
     fn direct_map(&self) -> DirectMap<'_> {
         DirectMap::one(&self.region)
@@ -166,7 +205,67 @@ unsafe impl Machine for SimMachine {
     fn ledger(&self) -> &Ledger {
         &self.ledger
     }
+    fn observe(&self, notice: &Notice) {
+        self.told(notice);
+    }
+    fn observe_device(&self, notice: &DeviceNotice) {
+        if let DeviceEvent::Unquarantined { dma } = notice.event
+            && let Ok(phys) = self.bus().to_phys(dma)
+        {
+            let (at, len) = self.bytes(phys);
+            self.shared.take(Step::Release { at, len });
+        }
+    }
 }
+
+impl fmt::Debug for SimMachine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "SimMachine({}, {})",
+            self.config.name, self.config.adversary
+        )
+    }
+}
+
+impl Drop for SimMachine {
+    fn drop(&mut self) {
+        if !thread::panicking()
+            && let Err(failure) = self.verdict()
+        {
+            panic!("{failure}");
+        }
+    }
+}
+
+/// What went wrong on a machine, and how it came to that.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The machine's name.
+    pub machine: &'static str,
+    /// The adversary, with its seed if it has one.
+    pub adversary: String,
+    /// What is wrong.
+    pub violation: Violation,
+    /// What happened.
+    pub history: History,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            machine,
+            adversary,
+            violation,
+            history,
+        } = self;
+        writeln!(f, "{violation}")?;
+        writeln!(f, "machine: {machine}; adversary: {adversary}; history:")?;
+        write!(f, "{history}")
+    }
+}
+
+impl std::error::Error for Failure {}
 
 /// A simulated machine on which every device snoops, said at compile time.
 #[derive(Debug)]
@@ -176,18 +275,19 @@ pub struct Snooped(pub SimMachine);
 // does not is refused.
 unsafe impl Machine for Snooped {
     type Sync = SimCaches;
-    type Memory = Pool<WORDS>;
-    type Coherent = UncachedMemory<Pool<WORDS>>;
+    type Memory = SimPool;
+    type Coherent = SimCoherent;
 
     const EVERYTHING_SNOOPS: bool = true;
+    const OBSERVED: bool = true;
 
     fn sync(&self) -> &SimCaches {
         self.0.sync()
     }
-    fn memory(&self) -> &Pool<WORDS> {
+    fn memory(&self) -> &SimPool {
         self.0.memory()
     }
-    fn coherent_source(&self) -> &Self::Coherent {
+    fn coherent_source(&self) -> &SimCoherent {
         self.0.coherent_source()
     }
     fn direct_map(&self) -> DirectMap<'_> {
@@ -198,5 +298,11 @@ unsafe impl Machine for Snooped {
     }
     fn ledger(&self) -> &Ledger {
         self.0.ledger()
+    }
+    fn observe(&self, notice: &Notice) {
+        self.0.observe(notice);
+    }
+    fn observe_device(&self, notice: &DeviceNotice) {
+        self.0.observe_device(notice);
     }
 }

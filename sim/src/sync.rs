@@ -1,198 +1,58 @@
 //! The simulated caches and barriers, as the library is given them.
 #![expect(unsafe_code, reason = "the caches promise what `DmaSync` demands")]
 
-use std::{
-    ops::Range,
-    ptr::NonNull,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::ptr::NonNull;
 
-use dma_api::{DmaSync, Geometry, LineRange, PhysAddr};
+use dma_api::{DmaSync, Geometry, Levels, LineRange, PhysAddr};
 
 use crate::{
-    adversary::Adversary,
-    views::{Operation, Route, Views},
+    config::{Config, Invalidate},
+    live::{Shared, StepCounts},
+    steps::{Operation, Reach, Step},
 };
 
-/// How often each thing happened that the program asked for, whatever the adversary made of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StepCounts {
-    /// Lines cleaned.
-    pub cleaned: usize,
-    /// Lines invalidated.
-    pub invalidated: usize,
-    /// Lines cleaned and invalidated.
-    pub cleaned_and_invalidated: usize,
-    /// Completion barriers.
-    pub completions: usize,
-    /// Barriers before a doorbell.
-    pub doorbells: usize,
-    /// Barriers after a completion.
-    pub hand_backs: usize,
-}
-
-/// One level of cache over all of a simulated machine's memory.
-#[derive(Debug)]
-pub struct SimCaches {
+/// The maintenance of one level, or of all of them with one operation.
+#[derive(Clone, Debug)]
+pub(crate) struct Level {
+    shared: Shared,
+    reach: Reach,
     geometry: Geometry,
-    fills: bool,
     phys: PhysAddr,
-    state: Mutex<State>,
+    fills: bool,
+    invalidate: Invalidate,
 }
 
-#[derive(Debug)]
-struct State {
-    views: Views,
-    issued: Vec<(Operation, Range<usize>)>,
-    adversary: Adversary,
-    counts: StepCounts,
-}
-
-impl SimCaches {
-    pub(crate) fn new(
-        geometry: Geometry,
-        fills: bool,
-        phys: PhysAddr,
-        len: usize,
-        adversary: Adversary,
-    ) -> Self {
-        let views = Views::new(len, geometry);
-        let counts = StepCounts::default();
-        let state = Mutex::new(State {
-            views,
-            issued: Vec::new(),
-            adversary,
-            counts,
-        });
-        Self {
-            geometry,
-            fills,
-            phys,
-            state,
-        }
-    }
-
-    /// How often each thing happened so far.
-    #[must_use]
-    pub fn counts(&self) -> StepCounts {
-        self.lock().counts
-    }
-
-    pub(crate) fn cpu(&self) -> NonNull<u8> {
-        self.lock().views.cpu()
-    }
-
-    /// What a device reads from physical memory at `offset` into it.
-    pub(crate) fn device_reads(&self, route: Route, bytes: Range<usize>) -> Vec<u8> {
-        let mut state = self.step();
-        let read = state.views.device_reads(route, bytes).to_vec();
-        self.act(&mut state);
-        read
-    }
-
-    /// What a device writes, a few bytes at a time.
-    pub(crate) fn device_writes(&self, route: Route, offset: usize, bytes: &[u8]) {
-        for (index, burst) in bytes.chunks(16).enumerate() {
-            let mut state = self.step();
-            state.views.device_writes(route, offset + index * 16, burst);
-            self.act(&mut state);
-        }
-    }
-
-    /// Lets all that devices have written land, the oldest first.
-    pub(crate) fn device_settles(&self) {
-        let mut state = self.step();
-        while state.views.has_posted() {
-            state.views.land_one();
-        }
-        self.act(&mut state);
-    }
-
+impl Level {
     fn issue(&self, operation: Operation, range: LineRange<'_>) {
-        let mut state = self.step();
+        let mut live = self.shared.lock();
         let first = range.phys().start();
-        let offset = usize::try_from(first.get() - self.phys.get()).expect("in simulated memory");
-        let bytes = offset..offset + range.len_bytes();
+        let at = usize::try_from(first.get() - self.phys.get()).expect("in simulated memory");
+        let len = range.len_bytes();
         assert!(
-            bytes.end <= state.views.len(),
-            "maintenance outside memory: {range:?}"
+            at + len <= live.state.layout.cached_len,
+            "maintenance outside cached memory: {range:?}"
         );
+        let (mapping, offset) = live
+            .locate(range.start())
+            .expect("maintenance is of the machine's memory");
         assert_eq!(
-            state.views.cpu().as_ptr().wrapping_add(offset),
-            range.start().as_ptr(),
+            at, offset,
             "CPU pointer and physical address name different bytes"
         );
-        state.issued.push((operation, bytes));
-        self.act(&mut state);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Enters a step of the program or a device; the adversary moves first.
-    fn step(&self) -> MutexGuard<'_, State> {
-        let mut state = self.lock();
-        self.act(&mut state);
-        state
-    }
-
-    /// Lets the adversary make any of its moves.
-    fn act(&self, state: &mut State) {
-        let State {
-            views,
-            issued,
-            adversary,
-            counts,
-        } = state;
-        // Of two operations on the same line the earlier comes first, so early completion goes from the front.
-        while !issued.is_empty() && adversary.moves() {
-            let (operation, bytes) = issued.remove(0);
-            execute(views, counts, adversary, operation, bytes);
-        }
-        while views.has_posted() && adversary.moves() {
-            views.land_one();
-        }
-        for granule in views.granules() {
-            if adversary.moves() {
-                if views.is_dirty(&granule) {
-                    views.write_back(&granule);
-                } else if self.fills {
-                    views.fill(&granule);
-                }
-            } else if self.fills && adversary.hoards() && views.lacks_lines(&granule) {
-                views.fill(&granule);
-            }
-            if adversary.moves() {
-                views.order(&granule);
-            }
-        }
+        live.take(Step::Issue {
+            operation,
+            reach: self.reach,
+            mapping,
+            at,
+            len,
+        });
     }
 }
 
-fn execute(
-    views: &mut Views,
-    counts: &mut StepCounts,
-    adversary: &mut Adversary,
-    operation: Operation,
-    bytes: Range<usize>,
-) {
-    let executed = if adversary.moves() {
-        Operation::CleanAndInvalidate
-    } else {
-        operation
-    };
-    let lines = views.maintain(executed, bytes);
-    match operation {
-        Operation::Clean => counts.cleaned += lines,
-        Operation::Invalidate => counts.invalidated += lines,
-        Operation::CleanAndInvalidate => counts.cleaned_and_invalidated += lines,
-    }
-}
-
-// SAFETY: the operations reach the only cache there is, on every line of the range; what is issued is executed by
-// `complete` at the latest; a lock is a compiler barrier.
-unsafe impl DmaSync for SimCaches {
+// SAFETY: an operation reaches the caches of its level on every line of the range, and `complete` makes what was issued
+// take effect; a lock is a compiler barrier. Where a machine's maintenance does less, its configuration says so: that is
+// what is being tested.
+unsafe impl DmaSync for Level {
     fn geometry(&self) -> Geometry {
         self.geometry
     }
@@ -210,7 +70,11 @@ unsafe impl DmaSync for SimCaches {
     }
 
     unsafe fn invalidate(&self, range: LineRange<'_>) {
-        self.issue(Operation::Invalidate, range);
+        let operation = match self.invalidate {
+            Invalidate::Discards => Operation::Invalidate,
+            Invalidate::WritesBackToo => Operation::CleanAndInvalidate,
+        };
+        self.issue(operation, range);
     }
 
     fn clean_and_invalidate(&self, range: LineRange<'_>) {
@@ -218,40 +82,108 @@ unsafe impl DmaSync for SimCaches {
     }
 
     fn complete(&self) {
-        let mut state = self.step();
-        let State {
-            views,
-            issued,
-            adversary,
-            counts,
-        } = &mut *state;
-        for (operation, bytes) in issued.drain(..) {
-            execute(views, counts, adversary, operation, bytes);
-        }
-        counts.completions += 1;
-        self.act(&mut state);
+        self.shared.take(Step::Complete(self.reach));
     }
 
     fn before_doorbell(&self, _memory: NonNull<u8>) {
-        let mut state = self.step();
-        state
-            .views
-            .granules()
-            .for_each(|granule| state.views.order(&granule));
-        state.counts.doorbells += 1;
-        self.act(&mut state);
+        self.shared.take(Step::BeforeDoorbell);
+    }
+
+    fn after_completion(&self, _memory: NonNull<u8>) {
+        self.shared.take(Step::AfterCompletion);
+    }
+}
+
+/// All caches of a simulated machine.
+#[derive(Debug)]
+pub struct SimCaches {
+    shared: Shared,
+    levels: Maintained,
+}
+
+#[derive(Debug)]
+enum Maintained {
+    Together(Level),
+    Apart(Levels<Level, Level>),
+}
+
+/// Calls the same method of whichever it is.
+macro_rules! either {
+    ($caches:expr, $levels:ident => $call:expr) => {
+        match &$caches.levels {
+            Maintained::Together($levels) => $call,
+            Maintained::Apart($levels) => $call,
+        }
+    };
+}
+
+impl SimCaches {
+    pub(crate) fn new(shared: Shared, config: &Config) -> Result<Self, dma_api::Error> {
+        let level = |reach, geometry| Level {
+            shared: shared.clone(),
+            reach,
+            geometry,
+            phys: config.phys,
+            fills: config.fills_speculatively,
+            invalidate: config.invalidate,
+        };
+        let levels = match config.outer {
+            Some(outer) if outer.maintained == crate::config::Maintained::ByItself => {
+                let inner = Geometry::new(config.line, config.granule)?;
+                let outer = Geometry::new(outer.line, outer.granule)?;
+                Maintained::Apart(Levels::new(
+                    level(Reach::Level(0), inner),
+                    level(Reach::Level(1), outer),
+                ))
+            }
+            _ => Maintained::Together(level(Reach::Memory, config.geometry()?)),
+        };
+        Ok(Self { shared, levels })
+    }
+
+    /// How often each thing happened so far.
+    #[must_use]
+    pub fn counts(&self) -> StepCounts {
+        self.shared.lock().counts
+    }
+}
+
+// SAFETY: every method is that of the level or levels inside.
+unsafe impl DmaSync for SimCaches {
+    fn geometry(&self) -> Geometry {
+        either!(self, levels => levels.geometry())
+    }
+
+    fn fills_speculatively(&self) -> bool {
+        either!(self, levels => levels.fills_speculatively())
+    }
+
+    fn invalidate_may_write_back(&self) -> bool {
+        either!(self, levels => levels.invalidate_may_write_back())
+    }
+
+    fn clean(&self, range: LineRange<'_>) {
+        either!(self, levels => levels.clean(range));
+    }
+
+    unsafe fn invalidate(&self, range: LineRange<'_>) {
+        // SAFETY: passed on to the caller.
+        either!(self, levels => unsafe { levels.invalidate(range) });
+    }
+
+    fn clean_and_invalidate(&self, range: LineRange<'_>) {
+        either!(self, levels => levels.clean_and_invalidate(range));
+    }
+
+    fn complete(&self) {
+        either!(self, levels => levels.complete());
+    }
+
+    fn before_doorbell(&self, memory: NonNull<u8>) {
+        either!(self, levels => levels.before_doorbell(memory));
     }
 
     fn after_completion(&self, memory: NonNull<u8>) {
-        let mut state = self.step();
-        while state.views.has_posted() {
-            state.views.land_one();
-        }
-        let start = state.views.cpu().addr().get();
-        if let Some(offset) = memory.addr().get().checked_sub(start) {
-            state.views.fill_absent(offset);
-        }
-        state.counts.hand_backs += 1;
-        self.act(&mut state);
+        either!(self, levels => levels.after_completion(memory));
     }
 }

@@ -1,0 +1,193 @@
+//! What of a machine never changes while it runs: how many caches there are, and which lines they have.
+
+use std::ops::Range;
+
+use dma_api::Error;
+
+use crate::config::{Config, Invalidate, Maintained, Scope};
+
+/// A cache among all of a machine's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CacheId(pub(crate) usize);
+
+/// Where the CPU sees memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mapping {
+    /// Through the caches, at this colour.
+    Cached(usize),
+    /// Past them.
+    Uncached,
+}
+
+/// One level.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Level {
+    pub(crate) line: usize,
+    pub(crate) granule: usize,
+}
+
+/// One cache.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) level: usize,
+    /// The core it belongs to; an outer level belongs to all.
+    pub(crate) core: Option<usize>,
+    pub(crate) colour: usize,
+}
+
+/// The fixed part of a machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    pub(crate) len: usize,
+    /// Memory from here on is not cacheable.
+    pub(crate) cached_len: usize,
+    /// What maintenance steps by, and the unit of validity in every cache.
+    pub(crate) line: usize,
+    /// The largest write-back granule.
+    pub(crate) granule: usize,
+    pub(crate) levels: Vec<Level>,
+    pub(crate) caches: Vec<Place>,
+    pub(crate) cores: usize,
+    pub(crate) colours: usize,
+    pub(crate) scope: Scope,
+    pub(crate) separate: bool,
+    pub(crate) fills: bool,
+    pub(crate) invalidate: Invalidate,
+    pub(crate) ordered_by_address: bool,
+    pub(crate) store_buffer: usize,
+    pub(crate) rogue_dirty: bool,
+    pub(crate) uncached_alias: bool,
+}
+
+impl Layout {
+    /// The layout of a machine.
+    ///
+    /// # Errors
+    /// What [`Geometry::new`](dma_api::Geometry::new) refuses; [`Error::Misaligned`] for a memory that is not whole granules;
+    /// [`Error::ZeroLength`] for one of no core, colour or byte.
+    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
+        let geometry = config.geometry()?;
+        for len in [config.cached_len, config.uncached_len] {
+            if !len.is_multiple_of(geometry.granule()) {
+                let (addr, alignment) = (len as u64, geometry.granule() as u64);
+                return Err(Error::Misaligned { addr, alignment });
+            }
+        }
+        if config.cores == 0 || config.colours == 0 || config.cached_len == 0 {
+            return Err(Error::ZeroLength);
+        }
+
+        let mut levels = vec![Level {
+            line: config.line,
+            granule: config.granule,
+        }];
+        let mut caches = Vec::new();
+        for core in 0..config.cores {
+            for colour in 0..config.colours {
+                caches.push(Place {
+                    level: 0,
+                    core: Some(core),
+                    colour,
+                });
+            }
+        }
+        if let Some(outer) = config.outer {
+            levels.push(Level {
+                line: outer.line,
+                granule: outer.granule,
+            });
+            caches.push(Place {
+                level: 1,
+                core: None,
+                colour: 0,
+            });
+        }
+        Ok(Self {
+            len: config.cached_len + config.uncached_len,
+            cached_len: config.cached_len,
+            line: geometry.line(),
+            granule: geometry.granule(),
+            levels,
+            caches,
+            cores: config.cores,
+            colours: config.colours,
+            scope: config.scope,
+            separate: config
+                .outer
+                .is_some_and(|outer| outer.maintained == Maintained::ByItself),
+            fills: config.fills_speculatively,
+            invalidate: config.invalidate,
+            ordered_by_address: config.ordered_by_address,
+            store_buffer: config.store_buffer,
+            rogue_dirty: config.rogue_dirty,
+            uncached_alias: config.uncached_alias,
+        })
+    }
+
+    /// The lines of all caches, which are as long as the shortest.
+    pub(crate) fn lines(&self) -> usize {
+        self.cached_len / self.line
+    }
+
+    /// The bytes of a line.
+    pub(crate) fn line_bytes(&self, line: usize) -> Range<usize> {
+        line * self.line..(line + 1) * self.line
+    }
+
+    /// The lines that hold a byte of `bytes`, which is not empty.
+    pub(crate) fn lines_of(&self, bytes: &Range<usize>) -> Range<usize> {
+        bytes.start / self.line..(bytes.end - 1) / self.line + 1
+    }
+
+    /// The lines of the granule of this cache that holds `line`: what it evicts and fills at a time.
+    pub(crate) fn granule_lines(&self, cache: CacheId, line: usize) -> Range<usize> {
+        let granule = self.levels[self.caches[cache.0].level].granule / self.line;
+        let first = line / granule * granule;
+        first..first + granule
+    }
+
+    /// Every granule of a cache, by its first line.
+    pub(crate) fn granules(&self, cache: CacheId) -> impl Iterator<Item = usize> + use<> {
+        let granule = self.levels[self.caches[cache.0].level].granule / self.line;
+        (0..self.lines()).step_by(granule)
+    }
+
+    /// All caches, the inner ones first.
+    pub(crate) fn cache_ids(&self) -> impl Iterator<Item = CacheId> + use<> {
+        (0..self.caches.len()).map(CacheId)
+    }
+
+    /// The inner cache of a core and a colour.
+    pub(crate) fn inner(&self, core: usize, colour: usize) -> CacheId {
+        CacheId(core * self.colours + colour)
+    }
+
+    /// The outer cache, if there is one.
+    pub(crate) fn outer(&self) -> Option<CacheId> {
+        (self.levels.len() > 1).then(|| CacheId(self.caches.len() - 1))
+    }
+
+    /// What the CPU really gets by a mapping: memory that is not cacheable has but one way.
+    pub(crate) fn effective(&self, mapping: Mapping, byte: usize) -> Mapping {
+        if byte >= self.cached_len {
+            Mapping::Uncached
+        } else {
+            mapping
+        }
+    }
+
+    /// The name of a cache, for people.
+    pub(crate) fn cache_name(&self, cache: CacheId) -> String {
+        let place = self.caches[cache.0];
+        let mut name = format!("L{}", place.level + 1);
+        if let Some(core) = place.core
+            && self.cores > 1
+        {
+            name += &format!(" of core {core}");
+        }
+        if self.colours > 1 && place.level == 0 {
+            name += &format!(", colour {}", place.colour);
+        }
+        name
+    }
+}
