@@ -19,6 +19,10 @@ mod process;
 
 mod packages;
 
+mod beside;
+
+mod program;
+
 mod toolchain;
 
 mod host;

@@ -1,14 +1,14 @@
 //! One run of an image on an emulated machine, and whether it passed.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::guest;
 use crate::machine::{Disks, Machine};
 use crate::process::{self, Finished};
+use crate::program::Program;
 use crate::workspace::shown;
 
 /// How much of a failed run's log is shown.
@@ -26,7 +26,9 @@ pub(crate) fn run(
     disks: Disks<'_>,
     limit: Duration,
 ) -> Result<String> {
-    let mut command = Command::new(machine.emulator);
+    let emulator = Program::find(machine.emulator)
+        .with_context(|| format!("there is no {}", machine.emulator))?;
+    let mut command = emulator.command();
     command.args(machine.arguments(image, words, disks));
     let task = words.first().map_or("boot", String::as_str);
     let finished = process::run(&mut command, &format!("{}-{task}", machine.name), limit)?;

@@ -6,10 +6,12 @@ use std::fmt;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::beside;
 use crate::host;
 use crate::machine::Machine;
 use crate::packages::{self, Packages};
 use crate::process::{answer, answer_within};
+use crate::program::Program;
 use crate::toolchain::{self, Search, Toolchain};
 
 /// Something is missing and cannot be installed here.
@@ -107,12 +109,17 @@ pub(crate) fn prepare(machines: &[&Machine]) -> Result<Toolchain, Missing> {
     };
 
     let absent = absent_emulators(machines);
-    if let Some(attempt) = install(&mut manager, absent.iter().map(|machine| machine.package)) {
-        missing.attempt = Some(attempt);
-    }
-    for machine in absent_emulators(machines) {
+    missing.attempt = obtain(&mut manager, absent.iter().map(|machine| machine.package));
+    let absent = absent_emulators(machines);
+    for machine in &absent {
         missing.what.insert(machine.emulator);
         missing.packages.insert(machine.package.to_owned());
+    }
+    if missing.attempt.is_none() && !absent.is_empty() && Packages::can_unpack() {
+        missing.attempt = Some(format!(
+            "their packages are here, but to `--version` there is no answer from {}",
+            missing.names()
+        ));
     }
 
     match compiler(&mut manager) {
@@ -129,8 +136,7 @@ pub(crate) fn prepare(machines: &[&Machine]) -> Result<Toolchain, Missing> {
 
 /// Those of `machines` of which there is no emulator.
 pub(crate) fn absent_emulators<'a>(machines: &[&'a Machine]) -> Vec<&'a Machine> {
-    let absent =
-        |machine: &&Machine| answer(Command::new(machine.emulator).arg("--version")).is_none();
+    let absent = |machine: &&Machine| Program::find(machine.emulator).is_none();
     machines.iter().copied().filter(absent).collect()
 }
 
@@ -178,6 +184,30 @@ fn add_to_rustup(components: &[&str]) -> bool {
     let mut command = Command::new("rustup");
     command.args(["component", "add"]).args(components);
     answer_within(&mut command, RUSTUP_LIMIT).is_some()
+}
+
+/// Installs what is named, or unpacks it beside what is installed, and says what went wrong if all was in vain.
+///
+/// Only for programs that are looked for with [`Program::find`].
+fn obtain<'a>(manager: &mut Packages, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let names: BTreeSet<String> = names.map(str::to_owned).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let installed = Packages::can_install().then(|| manager.install(&names));
+    if let Some(Ok(())) = installed {
+        return None;
+    }
+    let unpacked = Packages::can_unpack().then(|| beside::unpack(&names));
+    if let Some(Ok(())) = unpacked {
+        return None;
+    }
+    let errors: Vec<String> = [installed, unpacked]
+        .into_iter()
+        .flatten()
+        .filter_map(|attempt| Some(format!("{:#}", attempt.err()?)))
+        .collect();
+    (!errors.is_empty()).then(|| errors.join("\n\n"))
 }
 
 /// Installs what is named if this user can, and says what went wrong if it was tried in vain.
