@@ -291,7 +291,12 @@ impl Hardware<'_> {
 fn at_random(hardware: &mut Hardware<'_>, rng: &mut fastrand::Rng) {
     let mut chance = move || rng.u8(..8) == 0;
     for core in 0..hardware.state.layout.cores {
-        while chance() && hardware.make(Move::Drain { core, around: chance() }) {}
+        while chance()
+            && hardware.make(Move::Drain {
+                core,
+                around: chance(),
+            })
+        {}
     }
     while chance() && hardware.make(Move::Access { index: 0 }) {}
     let mut index = 0;

@@ -26,6 +26,9 @@ pub struct Config {
     pub fills_speculatively: bool,
     /// What an invalidate executes.
     pub invalidate: Invalidate,
+    /// Whether the machine's software executes every clean as clean and invalidate, because the hardware has nothing else or
+    /// because of an erratum.
+    pub promotes_cleans: bool,
     /// Whether maintenance of an address is ordered with loads and stores of that address by the same core (Arm and RISC-V
     /// instructions are; cache controllers behind a bus are not).
     pub ordered_by_address: bool,
@@ -116,6 +119,7 @@ impl Default for Config {
             colours: 1,
             fills_speculatively: true,
             invalidate: Invalidate::Discards,
+            promotes_cleans: false,
             ordered_by_address: true,
             store_buffer: 8,
             rogue_dirty: false,

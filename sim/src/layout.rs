@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use dma_api::Error;
 
-use crate::config::{Config, Invalidate, Maintained, Scope};
+use crate::config::{Config, Scope};
 
 /// A cache among all of a machine's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,7 +22,6 @@ pub enum Mapping {
 /// One level.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Level {
-    pub(crate) line: usize,
     pub(crate) granule: usize,
 }
 
@@ -50,9 +49,7 @@ pub(crate) struct Layout {
     pub(crate) cores: usize,
     pub(crate) colours: usize,
     pub(crate) scope: Scope,
-    pub(crate) separate: bool,
     pub(crate) fills: bool,
-    pub(crate) invalidate: Invalidate,
     pub(crate) ordered_by_address: bool,
     pub(crate) store_buffer: usize,
     pub(crate) rogue_dirty: bool,
@@ -78,7 +75,6 @@ impl Layout {
         }
 
         let mut levels = vec![Level {
-            line: config.line,
             granule: config.granule,
         }];
         let mut caches = Vec::new();
@@ -93,7 +89,6 @@ impl Layout {
         }
         if let Some(outer) = config.outer {
             levels.push(Level {
-                line: outer.line,
                 granule: outer.granule,
             });
             caches.push(Place {
@@ -112,11 +107,7 @@ impl Layout {
             cores: config.cores,
             colours: config.colours,
             scope: config.scope,
-            separate: config
-                .outer
-                .is_some_and(|outer| outer.maintained == Maintained::ByItself),
             fills: config.fills_speculatively,
-            invalidate: config.invalidate,
             ordered_by_address: config.ordered_by_address,
             store_buffer: config.store_buffer,
             rogue_dirty: config.rogue_dirty,

@@ -32,6 +32,8 @@ pub mod adversary;
 
 pub mod config;
 
+pub mod presets;
+
 mod views;
 
 mod live;
@@ -44,14 +46,25 @@ pub mod machine;
 
 pub mod engine;
 
+pub mod cpu;
+
+// Searching for what is wrong.
+
+pub mod trial;
+
+pub mod explore;
+
 pub use adversary::Adversary;
 pub use config::{Config, Invalidate, Maintained, Outer, Scope, Start};
+pub use cpu::Cpu;
 pub use engine::{BusFault, DmaEngine, Manners, Started, Task};
+pub use explore::explore;
 pub use history::History;
 pub use live::StepCounts;
 pub use machine::{Failure, SimMachine, Snooped};
 pub use memory::{SimCoherent, SimPool};
 pub use sync::SimCaches;
+pub use trial::{Explored, check, find};
 pub use violation::{Oracle, Violation};
 
 /// The examples of the workspace's front page, compiled.

@@ -51,6 +51,7 @@ pub(crate) struct Live {
     adversary: Adversary,
     history: History,
     records: bool,
+    over: bool,
 }
 
 impl Shared {
@@ -71,6 +72,7 @@ impl Shared {
             jobs: 0,
             adversary: config.adversary.clone(),
             records: config.records,
+            over: false,
         };
         live.show();
         Ok(Self(Arc::new(Mutex::new(live))))
@@ -194,17 +196,19 @@ impl Live {
         self.history.clone()
     }
 
-    /// What was found wrong, if it was.
-    pub(crate) fn found(&self) -> Option<&Violation> {
-        self.state.found.as_ref()
-    }
-
     pub(crate) fn adversary(&self) -> &Adversary {
         &self.adversary
     }
 
-    /// From now on nothing is found wrong any more.
-    pub(crate) fn forgive(&mut self) -> Option<Violation> {
-        self.state.found.take()
+    /// Ends the run, once: what was found wrong.
+    pub(crate) fn conclude(&mut self) -> Option<Violation> {
+        if self.over {
+            return None;
+        }
+        if self.state.found.is_none() {
+            self.take(Step::Finish);
+        }
+        self.over = true;
+        self.state.found.clone()
     }
 }

@@ -106,18 +106,13 @@ impl SimMachine {
     /// The first thing that was found wrong, with the history.
     pub fn verdict(&self) -> Result<(), Box<Failure>> {
         let mut live = self.shared.lock();
-        if live.found().is_none() {
-            live.take(Step::Finish);
-        }
-        let history = live.history();
-        let adversary = live.adversary().to_string();
-        match live.forgive() {
+        match live.conclude() {
             None => Ok(()),
             Some(violation) => Err(Box::new(Failure {
                 machine: self.config.name,
-                adversary,
+                adversary: live.adversary().to_string(),
                 violation,
-                history,
+                history: live.history(),
             })),
         }
     }
@@ -152,6 +147,7 @@ impl SimMachine {
                 at,
                 len: whole,
             },
+            Event::ForDevice => Step::Yield { at, len: whole },
             Event::HandedOver => {
                 let Some(direction) = notice.direction else {
                     return;

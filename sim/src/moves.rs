@@ -11,13 +11,13 @@ impl State {
     /// Whether the hardware may make this move now. One that names what is not there is no move.
     pub(crate) fn allows(&self, step: &Move) -> bool {
         let layout = &self.layout;
-        let is_cache = |cache: CacheId, line: usize| {
-            cache.0 < layout.caches.len() && line < layout.lines()
-        };
+        let is_cache =
+            |cache: CacheId, line: usize| cache.0 < layout.caches.len() && line < layout.lines();
         match *step {
-            Move::Drain { core, .. } => {
-                self.buffers.get(core).is_some_and(|buffer| !buffer.is_empty())
-            }
+            Move::Drain { core, .. } => self
+                .buffers
+                .get(core)
+                .is_some_and(|buffer| !buffer.is_empty()),
             Move::Execute {
                 index,
                 upgraded,
@@ -29,7 +29,10 @@ impl State {
                 self.issued[..index].iter().all(first)
                     && (!upgraded || issued.operation != Operation::CleanAndInvalidate)
                     && (!whole || layout.granule > layout.line)
-                    && (!rogue || (layout.rogue_dirty && issued.operation == Operation::Clean && !upgraded))
+                    && (!rogue
+                        || (layout.rogue_dirty
+                            && issued.operation == Operation::Clean
+                            && !upgraded))
             }),
             Move::Fill { cache, line } => is_cache(cache, line) && self.may_fill(cache, line),
             Move::Evict {
@@ -114,9 +117,10 @@ impl State {
             return false;
         }
         let layout = &self.layout;
-        let accessed = |byte: usize| {
-            !matches!(self.owners[byte], Owner::Device(_) | Owner::Quarantine | Owner::Padding)
-                && self.used_by[byte] != Mapping::Uncached
+        let accessed = |byte: usize| match self.owners[byte] {
+            Owner::Cpu => self.live[byte] && self.used_by[byte] != Mapping::Uncached,
+            Owner::Nobody => true,
+            _ => false,
         };
         layout.fills
             || layout

@@ -53,15 +53,20 @@ impl State {
             }
             Step::Allocate { at, len } => self.allocate(*at..at + len),
             Step::Use { mapping, at, len } => {
-                self.own(*at..at + len, Owner::Cpu);
+                let range = *at..at + len;
+                self.beneath[range.clone()].copy_from_slice(&self.owners[range.clone()]);
+                self.own(range, Owner::Cpu);
                 self.used_by[*at..at + len].fill(*mapping);
                 self.live[*at..at + len].fill(true);
             }
             Step::Release { at, len } => {
-                self.own(*at..at + len, Owner::Nobody);
+                let range = *at..at + len;
+                self.owners[range.clone()].copy_from_slice(&self.beneath[range.clone()]);
+                self.beneath[range].fill(Owner::Cpu);
                 self.live[*at..at + len].fill(false);
             }
             Step::Free { at, len } => self.free(*at..at + len),
+            Step::Yield { at, len } => self.live[*at..at + len].fill(false),
             Step::HandOver {
                 at,
                 len,
@@ -107,7 +112,12 @@ impl State {
 
     fn cpu_stores(&mut self, mapping: Mapping, at: usize, cells: Vec<Cell>) {
         let range = at..at + cells.len();
-        let theirs = |byte: &usize| matches!(self.owners[*byte], Owner::Device(_) | Owner::Quarantine | Owner::Padding);
+        let theirs = |byte: &usize| {
+            matches!(
+                self.owners[*byte],
+                Owner::Device(_) | Owner::Quarantine | Owner::Padding
+            )
+        };
         if let Some(byte) = range.clone().find(theirs) {
             self.report(Oracle::CpuTouchedDevices, byte..byte + 1, None, "a store");
         }
@@ -122,9 +132,7 @@ impl State {
 
     /// A load brings lines in, and what it gives must be what is there.
     fn cpu_loads(&mut self, mapping: Mapping, range: Range<usize>) {
-        let theirs = |byte: &usize| {
-            matches!(self.owners[*byte], Owner::Device(direction) if direction.device_writes())
-        };
+        let theirs = |byte: &usize| matches!(self.owners[*byte], Owner::Device(direction) if direction.device_writes());
         if let Some(byte) = range.clone().find(theirs) {
             self.report(Oracle::CpuTouchedDevices, byte..byte + 1, None, "a load");
         }
@@ -221,7 +229,12 @@ impl State {
     fn allocate(&mut self, range: Range<usize>) {
         let taken = |byte: &usize| self.owners[*byte] != Owner::Nobody;
         if let Some(byte) = range.clone().find(taken) {
-            self.report(Oracle::Reused, byte..byte + 1, None, "an allocator hands them out");
+            self.report(
+                Oracle::Reused,
+                byte..byte + 1,
+                None,
+                "an allocator hands them out",
+            );
         }
         let mapping = Mapping::Cached(0);
         for byte in range.clone() {
@@ -289,7 +302,8 @@ impl State {
     /// No line that the device may write is dirty anywhere.
     fn judge_dirty(&mut self, range: Range<usize>) {
         let dirty = range.clone().find_map(|byte| {
-            let written = matches!(self.owners[byte], Owner::Device(direction) if direction.device_writes());
+            let written =
+                matches!(self.owners[byte], Owner::Device(direction) if direction.device_writes());
             if !written || self.snooped[byte] || byte >= self.layout.cached_len {
                 return None;
             }
@@ -345,6 +359,7 @@ impl State {
             self.report(Oracle::MissingBarrier, bytes, None, detail);
         }
         self.judge_stale(range.clone());
+        self.live[range.clone()].fill(true);
         self.own(range, Owner::Cpu);
         self.acquired = false;
     }
@@ -352,12 +367,22 @@ impl State {
     /// No cache holds an old value of what the device has written.
     fn judge_stale(&mut self, range: Range<usize>) {
         for byte in range.start..range.end.min(self.layout.cached_len) {
-            let written = matches!(self.owners[byte], Owner::Device(direction) if direction.device_writes());
+            let written =
+                matches!(self.owners[byte], Owner::Device(direction) if direction.device_writes());
             if !written || self.snooped[byte] {
                 continue;
             }
             let value = self.memory[byte].value();
+            // A cache of another colour the program does not see.
+            let colour = match self.used_by[byte] {
+                Mapping::Cached(colour) => Some(colour),
+                Mapping::Uncached => None,
+            };
             for cache in self.layout.cache_ids() {
+                let place = self.layout.caches[cache.0];
+                if colour.is_none_or(|colour| place.level == 0 && place.colour != colour) {
+                    continue;
+                }
                 let held = self.caches[cache.0].cells[byte].value();
                 if self.line(cache, byte / self.layout.line) != Line::Absent && held != value {
                     let detail = format!("in {}", self.layout.cache_name(cache));
@@ -396,7 +421,10 @@ impl State {
         if let Some(byte) = range.clone().find(stray) {
             let (oracle, detail) = match (honest, self.owners[byte]) {
                 (false, Owner::Cpu) => (Oracle::Reused, "a device that is late uses them"),
-                _ => (Oracle::DeviceStrayed, if writes { "a write" } else { "a read" }),
+                _ => (
+                    Oracle::DeviceStrayed,
+                    if writes { "a write" } else { "a read" },
+                ),
             };
             self.report(oracle, byte..byte + 1, None, detail);
         }
@@ -423,9 +451,8 @@ impl State {
 
     fn device_reads(&mut self, route: Route, range: Range<usize>) {
         // What the device itself has written it reads behind its writes.
-        let own = |posted: &Posted| {
-            posted.at < range.end && range.start < posted.at + posted.bytes.len()
-        };
+        let own =
+            |posted: &Posted| posted.at < range.end && range.start < posted.at + posted.bytes.len();
         while let Some(index) = self.posted.iter().position(own) {
             self.land(index);
         }
@@ -437,7 +464,12 @@ impl State {
             if let Some(gold) = self.gold[byte]
                 && found != gold
             {
-                self.report(Oracle::DeviceSeesStale, byte..byte + 1, Some((found, gold)), "");
+                self.report(
+                    Oracle::DeviceSeesStale,
+                    byte..byte + 1,
+                    Some((found, gold)),
+                    "",
+                );
                 return;
             }
         }
@@ -487,9 +519,8 @@ impl State {
                 }
             }
         }
-        let lost = |byte: &usize| {
-            self.gold[*byte].is_some_and(|gold| self.memory[*byte].value() != gold)
-        };
+        let lost =
+            |byte: &usize| self.gold[*byte].is_some_and(|gold| self.memory[*byte].value() != gold);
         if let Some(byte) = (0..self.layout.len).find(lost) {
             let found = self.memory[byte].value();
             let values = self.gold[byte].map(|gold| (found, gold));

@@ -85,6 +85,8 @@ pub(crate) struct State {
     pub(crate) owners: Vec<Owner>,
     /// Whether the device that owns a byte snoops.
     pub(crate) snooped: Vec<bool>,
+    /// Whose a byte was before the program used it, and is again when it no longer does.
+    pub(crate) beneath: Vec<Owner>,
     /// Whether a byte belongs to a buffer of the program, not only to an allocator's block.
     pub(crate) live: Vec<bool>,
     /// By which mapping the program uses a byte.
@@ -122,6 +124,7 @@ impl State {
             acquired: true,
             owners: vec![Owner::Nobody; len],
             snooped: vec![false; len],
+            beneath: vec![Owner::Nobody; len],
             live: vec![false; len],
             used_by: vec![Mapping::Cached(0); len],
             gold: vec![None; len],
@@ -279,9 +282,17 @@ impl State {
     /// A write-back reaches memory: the moment at which an old value may replace a new one.
     fn write_memory(&mut self, cache: CacheId, byte: usize, cell: Cell) {
         let (new, old) = (cell.value(), self.memory[byte].value());
+        // What a device that snoops has written finds the line gone, or waits for it.
+        let counts = match self.owners[byte] {
+            Owner::Device(_) => !self.snooped[byte],
+            Owner::Both => self.used_by[byte] == Mapping::Uncached,
+            _ => true,
+        };
         if let Some(gold) = self.gold[byte]
+            && counts
             && old == gold
             && new != gold
+            && self.seen(self.used_by[byte], byte).value() != gold
         {
             let name = self.layout.cache_name(cache);
             let oracle = match self.owners[byte] {
@@ -391,10 +402,7 @@ impl State {
             };
             for line in lines {
                 self.maintain(cache, operation, &issued, line);
-                if rogue
-                    && operation == Operation::Clean
-                    && self.line(cache, line) == Line::Clean
-                {
+                if rogue && operation == Operation::Clean && self.line(cache, line) == Line::Clean {
                     self.caches[cache.0].lines[line] = Line::Dirty;
                 }
             }

@@ -177,6 +177,13 @@ pub enum Step {
         /// Bytes.
         len: usize,
     },
+    /// The program touches memory no more: it is about to be lent.
+    Yield {
+        /// First byte.
+        at: usize,
+        /// Bytes.
+        len: usize,
+    },
     /// Memory was lent.
     HandOver {
         /// First byte.
@@ -326,6 +333,7 @@ impl Step {
             | Self::Free { at, len }
             | Self::Use { at, len, .. }
             | Self::Release { at, len }
+            | Self::Yield { at, len }
             | Self::HandOver { at, len, .. }
             | Self::HandBack { at, len }
             | Self::Publish { at, len }
@@ -399,7 +407,12 @@ impl fmt::Display for Step {
                 at,
                 len,
             } => {
-                write!(f, "issue {operation} of {}{}", Bytes(*at, *len), By(*mapping))?;
+                write!(
+                    f,
+                    "issue {operation} of {}{}",
+                    Bytes(*at, *len),
+                    By(*mapping)
+                )?;
                 match reach {
                     Reach::Memory => Ok(()),
                     Reach::Level(level) => write!(f, " in L{}", level + 1),
@@ -417,6 +430,7 @@ impl fmt::Display for Step {
             }
             Self::Release { at, len } => write!(f, "drop {}", Bytes(*at, *len)),
             Self::Free { at, len } => write!(f, "free {}", Bytes(*at, *len)),
+            Self::Yield { at, len } => write!(f, "CPU is done with {}", Bytes(*at, *len)),
             Self::HandOver {
                 at, len, direction, ..
             } => {
@@ -454,9 +468,17 @@ impl Move {
                 rogue,
             } => format!(
                 "issued operation {index} takes effect{}{}{}",
-                if upgraded { ", as clean and invalidate" } else { "" },
+                if upgraded {
+                    ", as clean and invalidate"
+                } else {
+                    ""
+                },
                 if whole { ", on the whole granule" } else { "" },
-                if rogue { ", and leaves the line marked as dirty" } else { "" },
+                if rogue {
+                    ", and leaves the line marked as dirty"
+                } else {
+                    ""
+                },
             ),
             Self::Fill { cache, line } => format!("{} fills {}", name(cache), lines(line)),
             Self::Evict {
@@ -472,7 +494,9 @@ impl Move {
             Self::WriteBack { cache, line, .. } => {
                 format!("{} writes {} back and keeps it", name(cache), lines(line))
             }
-            Self::SilentStore { line } => format!("the CPU stores to {} what it holds", lines(line)),
+            Self::SilentStore { line } => {
+                format!("the CPU stores to {} what it holds", lines(line))
+            }
             Self::Land { index } => format!("device write {index} under way arrives"),
             Self::Access { index } => format!("the device goes on with job {index}"),
             Self::Migrate { core } => format!("the thread is moved to core {core}"),

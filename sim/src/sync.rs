@@ -20,6 +20,7 @@ pub(crate) struct Level {
     phys: PhysAddr,
     fills: bool,
     invalidate: Invalidate,
+    promotes_cleans: bool,
 }
 
 impl Level {
@@ -66,7 +67,11 @@ unsafe impl DmaSync for Level {
     }
 
     fn clean(&self, range: LineRange<'_>) {
-        self.issue(Operation::Clean, range);
+        let operation = match self.promotes_cleans {
+            true => Operation::CleanAndInvalidate,
+            false => Operation::Clean,
+        };
+        self.issue(operation, range);
     }
 
     unsafe fn invalidate(&self, range: LineRange<'_>) {
@@ -126,6 +131,7 @@ impl SimCaches {
             phys: config.phys,
             fills: config.fills_speculatively,
             invalidate: config.invalidate,
+            promotes_cleans: config.promotes_cleans,
         };
         let levels = match config.outer {
             Some(outer) if outer.maintained == crate::config::Maintained::ByItself => {
