@@ -117,6 +117,13 @@ pub enum Error {
         /// Longest length the device accepts.
         max: u64,
     },
+    /// A transfer has more segments than the device accepts.
+    TooManySegments {
+        /// How many it has.
+        segments: usize,
+        /// Most segments the device accepts.
+        max: u32,
+    },
     /// The request can never be met by this memory, however much of it is free.
     NeverFits {
         /// Length of the request.
@@ -272,6 +279,9 @@ impl fmt::Display for Error {
             }
             Self::SegmentTooLong { len, max } => {
                 write!(f, "a segment of {len} bytes is longer than {max}")
+            }
+            Self::TooManySegments { segments, max } => {
+                write!(f, "{segments} segments are more than {max}")
             }
             Self::NeverFits { len, capacity } => {
                 write!(

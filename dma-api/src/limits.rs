@@ -298,6 +298,21 @@ impl Limits {
         self.max_segments.get()
     }
 
+    /// Judges the segments of one transfer: their count, then each of them.
+    ///
+    /// # Errors
+    /// [`Error::TooManySegments`]; otherwise as [`check`](Self::check), for the first segment that breaks a limit.
+    pub fn check_all(&self, segments: &[DmaRange]) -> Result<(), Error> {
+        let max = self.max_segments.get();
+        if u32::try_from(segments.len()).map_or(true, |count| count > max) {
+            return Err(Error::TooManySegments {
+                segments: segments.len(),
+                max,
+            });
+        }
+        segments.iter().try_for_each(|segment| self.check(*segment))
+    }
+
     /// Judges one segment: every limit but the count.
     ///
     /// # Errors
@@ -430,6 +445,25 @@ mod tests {
             Ok(range) => range,
             Err(_) => panic!("a test's range is a range"),
         }
+    }
+
+    #[test]
+    fn a_list_of_segments_has_no_more_than_the_device_takes_and_each_is_judged() {
+        let limits = Limits::new(DmaMask::bits(32).unwrap())
+            .max_segments(2)
+            .unwrap();
+        let segment = |start| DmaRange::new(DmaAddr::new(start), 16).unwrap();
+        let (low, high) = (segment(0x1000), segment(0xffff_fff8));
+
+        assert_eq!(limits.check_all(&[]), Ok(()));
+        assert_eq!(limits.check_all(&[low, low]), Ok(()));
+        let many = Error::TooManySegments {
+            segments: 3,
+            max: 2,
+        };
+        assert_eq!(limits.check_all(&[low, low, low]), Err(many));
+        assert_eq!(limits.check_all(&[low, high]), limits.check(high));
+        assert!(limits.check(high).is_err());
     }
 
     #[test]

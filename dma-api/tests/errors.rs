@@ -1235,6 +1235,7 @@ fn every_text_contains_its_numbers() {
             &["0xff", "0x101", "0x80"],
         ),
         (Error::SegmentTooLong { len: 77, max: 66 }, &["77", "66"]),
+        (Error::TooManySegments { segments: 77, max: 66 }, &["77", "66"]),
         (
             Error::NeverFits {
                 len: 77,

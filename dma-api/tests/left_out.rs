@@ -1,5 +1,5 @@
-//! Every single thing that a hand-over does is needed: leave out one kind of operation or barrier, and the adversaries that
-//! should notice show a driver wrong bytes. With nothing left out none does.
+//! Every single thing that a hand-over does is needed, on every machine that does it: leave out one kind of operation or
+//! barrier, and the machine says what is wrong. With nothing left out it says nothing.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
@@ -15,10 +15,10 @@
 use core::ptr::NonNull;
 
 use dma_api::{
-    BusMap, Device, DirectMap, DmaSync, FromDevice, Geometry, Ledger, Limits, LineRange, Machine,
-    Snooping, ToDevice,
+    BusMap, Device, DeviceNotice, DirectMap, DmaSync, FromDevice, Geometry, Ledger, Limits,
+    LineRange, Machine, Notice, Snooping, ToDevice,
 };
-use sim::{Adversary, Config, DmaEngine, SimCaches, SimMachine};
+use sim::{Adversary, Config, DmaEngine, Oracle, SimCaches, SimMachine, presets};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
@@ -108,6 +108,8 @@ unsafe impl<'m> Machine for Without<'m> {
     type Memory = <SimMachine as Machine>::Memory;
     type Coherent = <SimMachine as Machine>::Coherent;
 
+    const OBSERVED: bool = true;
+
     fn sync(&self) -> &Self::Sync {
         &self.caches
     }
@@ -126,51 +128,17 @@ unsafe impl<'m> Machine for Without<'m> {
     fn ledger(&self) -> &Ledger {
         self.machine.ledger()
     }
+    fn observe(&self, notice: &Notice) {
+        self.machine.observe(notice);
+    }
+    fn observe_device(&self, notice: &DeviceNotice) {
+        self.machine.observe_device(notice);
+    }
 }
 
-/// What the driver and its machine are like.
-#[derive(Clone, Copy, Debug)]
-struct Scenario {
-    line: usize,
-    granule: usize,
-    fills_speculatively: bool,
-    snooping: Snooping,
-    len: usize,
-}
-
-/// Every geometry with every length.
-fn scenarios(fills_speculatively: bool, snooping: Snooping) -> impl Iterator<Item = Scenario> {
-    [(64, 64), (32, 128)]
-        .into_iter()
-        .flat_map(move |(line, granule)| {
-            [1, 64, 200].map(|len| Scenario {
-                line,
-                granule,
-                fills_speculatively,
-                snooping,
-                len,
-            })
-        })
-}
-
-/// Sends and receives, twice each. Says whether every byte arrived.
-fn driver_sees_right_bytes(
-    left_out: Option<Step>,
-    adversary: Adversary,
-    scenario: Scenario,
-) -> bool {
-    let Scenario { snooping, len, .. } = scenario;
-    let machine = SimMachine::new(Config {
-        line: scenario.line,
-        granule: scenario.granule,
-        fills_speculatively: scenario.fills_speculatively,
-        cached_len: 4 << 10,
-        uncached_len: 0,
-        unit: 128,
-        adversary,
-        ..Config::default()
-    })
-    .unwrap();
+/// Sends and receives, twice each, with `left_out` left out. Says what the machine finds wrong first.
+fn found(left_out: Option<Step>, config: &Config, adversary: Adversary) -> Option<Oracle> {
+    let machine = SimMachine::new(config.under(adversary)).unwrap();
     let last = core::cell::Cell::new(None);
     let caches = Caches {
         real: machine.caches(),
@@ -181,16 +149,18 @@ fn driver_sees_right_bytes(
         machine: &machine,
         caches,
     };
+    let snooping = config.snooping;
     let device = Device::new(without, Limits::UNLIMITED, snooping).unwrap();
     let engine = DmaEngine::new(&machine, Limits::UNLIMITED, snooping);
-    // Of more than a byte some are left unwritten.
+    let len = 2 * config.geometry().unwrap().granule() + 5;
+    // Of what is received some is left unwritten.
     let written = len - len / 4;
 
-    (1..=2).all(|round| {
+    for round in 1..=2 {
         let mut buffer = device.allocate::<ToDevice>(len).unwrap();
         buffer.as_mut_slice().fill(round);
         let lent = buffer.sync_for_device();
-        let sent = engine.read(lent.dma_addr(), len).unwrap() == vec![round; len];
+        engine.read(lent.dma_addr(), len).unwrap();
         // SAFETY: the engine does nothing by itself.
         drop(unsafe { lent.sync_for_cpu() });
 
@@ -200,154 +170,136 @@ fn driver_sees_right_bytes(
         let bytes = vec![0x80 | round; written];
         engine.write(lent.dma_addr(), &bytes).unwrap();
         // SAFETY: the engine does nothing by itself.
-        let buffer = unsafe { lent.sync_for_cpu_short(written) }.unwrap();
-        let received = buffer.received() == bytes;
-        let rest = buffer.as_slice()[written..]
-            .iter()
-            .all(|byte| *byte == 0x40 | round);
-        sent && received && rest
+        drop(unsafe { lent.sync_for_cpu_short(written) }.unwrap());
+    }
+    machine
+        .verdict()
+        .err()
+        .map(|failure| failure.violation.oracle)
+}
+
+/// Machines small enough to be tried often.
+fn machines() -> impl Iterator<Item = Config> {
+    presets::all().into_iter().map(|config| Config {
+        cached_len: 4 << 10,
+        uncached_len: 0,
+        ..config
     })
 }
 
-const SEEDS: u64 = 50;
-
-/// The adversaries that show a driver wrong bytes.
+/// The kinds of machine that differ in what a hand-over does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Caught {
-    lazy: bool,
-    hoarding: bool,
-    eager: bool,
-    random: usize,
+enum Kind {
+    Snooped,
+    FillsSpeculatively,
+    FillsOnAccess,
 }
 
-fn caught(left_out: Option<Step>, scenario: Scenario) -> Caught {
-    let shows = |adversary| !driver_sees_right_bytes(left_out, adversary, scenario);
-    Caught {
-        lazy: shows(Adversary::Lazy),
-        hoarding: shows(Adversary::Hoarding),
-        eager: shows(Adversary::Eager),
-        random: (0..SEEDS)
-            .map(Adversary::seeded)
-            .filter(|adversary| shows(adversary.clone()))
-            .count(),
+fn kind(config: &Config) -> Kind {
+    match (config.snooping, config.fills_speculatively) {
+        (Snooping::Snoops, _) => Kind::Snooped,
+        (Snooping::DoesNotSnoop, true) => Kind::FillsSpeculatively,
+        (Snooping::DoesNotSnoop, false) => Kind::FillsOnAccess,
     }
 }
 
-/// Asserts that in every scenario a driver without `step` is caught by the named adversaries that are said to catch it,
-/// no others, and at least as many random ones of the 50 as said.
-#[track_caller]
-fn is_caught(step: Step, fills_speculatively: bool, snooping: Snooping, by: Caught) {
-    for scenario in scenarios(fills_speculatively, snooping) {
-        let found = caught(Some(step), scenario);
-        let named = |caught: Caught| (caught.lazy, caught.hoarding, caught.eager);
-        assert_eq!(named(found), named(by), "{step:?} of {scenario:?}");
-        assert!(
-            found.random >= by.random,
-            "{} random adversaries notice that {step:?} is left out of {scenario:?}",
-            found.random
-        );
+const ALL: [Step; 8] = [
+    Step::Clean,
+    Step::Invalidate,
+    Step::CleanAndInvalidate,
+    Step::CompleteClean,
+    Step::CompleteInvalidate,
+    Step::CompleteCleanAndInvalidate,
+    Step::BeforeDoorbell,
+    Step::AfterCompletion,
+];
+
+/// What is found wrong without a step, by an adversary that always shows it; nothing if the machine does without.
+fn expected(step: Step, kind: Kind) -> Option<(Adversary, Oracle)> {
+    use Kind::{FillsOnAccess, FillsSpeculatively, Snooped};
+    match (step, kind) {
+        (Step::Clean, FillsSpeculatively | FillsOnAccess) => {
+            Some((Adversary::Lazy, Oracle::DeviceSeesStale))
+        }
+        (Step::Invalidate, FillsSpeculatively) => {
+            Some((Adversary::Hoarding, Oracle::StaleAtHandBack))
+        }
+        (Step::CleanAndInvalidate, FillsOnAccess) => {
+            Some((Adversary::Lazy, Oracle::DirtyOverDevice))
+        }
+        (Step::CompleteClean, FillsSpeculatively | FillsOnAccess)
+        | (Step::CompleteInvalidate, FillsSpeculatively)
+        | (Step::CompleteCleanAndInvalidate, FillsOnAccess)
+        | (Step::AfterCompletion, _) => Some((Adversary::Lazy, Oracle::MissingBarrier)),
+        (Step::BeforeDoorbell, FillsSpeculatively | FillsOnAccess | Snooped) => {
+            Some((Adversary::Lazy, Oracle::MissingBarrier))
+        }
+        (Step::Clean | Step::Invalidate | Step::CleanAndInvalidate, _)
+        | (Step::CompleteClean | Step::CompleteInvalidate | Step::CompleteCleanAndInvalidate, _) => {
+            None
+        }
     }
 }
-
-/// Asserts that no adversary notices: the machine does not use the step.
-#[track_caller]
-fn is_not_used(step: Step, fills_speculatively: bool, snooping: Snooping) {
-    for scenario in scenarios(fills_speculatively, snooping) {
-        assert_eq!(
-            caught(Some(step), scenario),
-            NOBODY,
-            "{step:?} {scenario:?}"
-        );
-    }
-}
-
-const NOBODY: Caught = Caught {
-    lazy: false,
-    hoarding: false,
-    eager: false,
-    random: 0,
-};
-
-/// By the adversaries that do nothing in the step's place. The eager one does at once what was left out.
-const NOT_EAGER: Caught = Caught {
-    lazy: true,
-    hoarding: true,
-    eager: false,
-    random: 30,
-};
-
-/// By all: no move of the adversary does what was left out.
-const EVERYBODY: Caught = Caught {
-    lazy: true,
-    hoarding: true,
-    eager: true,
-    random: 50,
-};
 
 #[test]
-fn with_nothing_left_out_every_adversary_is_survived() {
-    for snooping in [Snooping::Snoops, Snooping::DoesNotSnoop] {
-        for fills_speculatively in [true, false] {
-            for scenario in scenarios(fills_speculatively, snooping) {
-                assert_eq!(caught(None, scenario), NOBODY, "{scenario:?}");
+fn with_nothing_left_out_every_adversary_is_survived_on_every_machine() {
+    for config in machines() {
+        for adversary in Adversary::all(30) {
+            let name = adversary.to_string();
+            assert_eq!(
+                found(None, &config, adversary),
+                None,
+                "{} {name}",
+                config.name
+            );
+        }
+    }
+}
+
+#[test]
+fn each_step_left_out_is_found_on_every_machine_that_needs_it_by_the_adversary_that_must() {
+    let mut needed = 0;
+    for config in machines() {
+        for step in ALL {
+            let Some((adversary, oracle)) = expected(step, kind(&config)) else {
+                continue;
+            };
+            let found = found(Some(step), &config, adversary);
+            assert_eq!(found, Some(oracle), "{step:?} on {}", config.name);
+            needed += 1;
+        }
+    }
+    assert!(needed > 50, "{needed} steps were left out");
+}
+
+#[test]
+fn each_step_left_out_is_found_by_most_adversaries_that_nobody_chose() {
+    for config in machines() {
+        for step in ALL {
+            if expected(step, kind(&config)).is_none() {
+                continue;
             }
+            let seeds = (0..20).map(Adversary::seeded);
+            let found = seeds
+                .filter(|adversary| found(Some(step), &config, adversary.clone()).is_some())
+                .count();
+            assert!(found >= 10, "{found} of 20: {step:?} on {}", config.name);
         }
     }
 }
 
 #[test]
-fn each_step_left_out_is_caught_where_lines_are_filled_speculatively() {
-    for step in [
-        Step::Clean,
-        Step::Invalidate,
-        Step::CompleteClean,
-        Step::CompleteInvalidate,
-        Step::BeforeDoorbell,
-        Step::AfterCompletion,
-    ] {
-        is_caught(step, true, Snooping::DoesNotSnoop, NOT_EAGER);
-    }
-    for step in [Step::CleanAndInvalidate, Step::CompleteCleanAndInvalidate] {
-        is_not_used(step, true, Snooping::DoesNotSnoop);
-    }
-}
-
-#[test]
-fn each_step_left_out_is_caught_where_lines_are_filled_on_access() {
-    for step in [Step::Clean, Step::CompleteClean, Step::BeforeDoorbell] {
-        is_caught(step, false, Snooping::DoesNotSnoop, NOT_EAGER);
-    }
-    // Nothing refills a line that was not discarded, nor discards it before its load.
-    for step in [Step::CleanAndInvalidate, Step::AfterCompletion] {
-        is_caught(step, false, Snooping::DoesNotSnoop, EVERYBODY);
-    }
-    // The next completion, in the next round, finishes what this one did not; often it is early anyway.
-    let by = Caught {
-        random: 5,
-        ..NOT_EAGER
-    };
-    let unfinished = Step::CompleteCleanAndInvalidate;
-    is_caught(unfinished, false, Snooping::DoesNotSnoop, by);
-    for step in [Step::Invalidate, Step::CompleteInvalidate] {
-        is_not_used(step, false, Snooping::DoesNotSnoop);
-    }
-}
-
-#[test]
-fn a_device_that_snoops_needs_its_barriers_all_the_same_and_nothing_else() {
-    for fills_speculatively in [true, false] {
-        for step in [Step::BeforeDoorbell, Step::AfterCompletion] {
-            is_caught(step, fills_speculatively, Snooping::Snoops, NOT_EAGER);
-        }
-        for step in [
-            Step::Clean,
-            Step::Invalidate,
-            Step::CleanAndInvalidate,
-            Step::CompleteClean,
-            Step::CompleteInvalidate,
-            Step::CompleteCleanAndInvalidate,
-        ] {
-            is_not_used(step, fills_speculatively, Snooping::Snoops);
+fn what_a_machine_does_without_makes_no_difference() {
+    for config in machines() {
+        for step in ALL {
+            if expected(step, kind(&config)).is_some() {
+                continue;
+            }
+            for adversary in Adversary::all(5) {
+                let name = adversary.to_string();
+                let found = found(Some(step), &config, adversary);
+                assert_eq!(found, None, "{step:?} on {} under {name}", config.name);
+            }
         }
     }
 }

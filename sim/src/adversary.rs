@@ -140,9 +140,10 @@ impl Adversary {
             }
             Self::Tearing => {
                 hardware.go_on();
-                while let Some(index) = hardware.state.posted.len().checked_sub(1) {
+                while !hardware.state.posted.is_empty() {
                     hardware.fill_absent(|_| true);
-                    hardware.make(Move::Land { index });
+                    let mut last = (0..hardware.state.posted.len()).rev();
+                    last.any(|index| hardware.make(Move::Land { index }));
                 }
             }
             Self::Dirtying => hardware.dirty(),

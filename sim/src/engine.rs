@@ -27,8 +27,27 @@ pub enum Manners {
     /// It does what it was told, and then says that it is done.
     #[default]
     Honest,
+    /// It does only so many bytes of each transfer, and says so.
+    Short(usize),
     /// It says that it is done while it still goes on.
     Late,
+    /// It does what it can: it says that it did more than there is, and uses addresses again that it was told before.
+    Hostile,
+}
+
+impl Manners {
+    /// Whether an access that it was not told to make is a fault of the test, or to be expected.
+    const fn honest(self) -> bool {
+        matches!(self, Self::Honest | Self::Short(_))
+    }
+
+    /// How much of a transfer of `len` bytes it does.
+    pub(crate) fn part(self, len: usize) -> usize {
+        match self {
+            Self::Short(most) => len.min(most),
+            Self::Honest | Self::Late | Self::Hostile => len,
+        }
+    }
 }
 
 /// Something a started engine does.
@@ -77,6 +96,16 @@ impl<'m> DmaEngine<'m> {
     #[must_use]
     pub const fn with_manners(self, manners: Manners) -> Self {
         Self { manners, ..self }
+    }
+
+    /// What it can address.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) const fn manners(&self) -> Manners {
+        self.manners
     }
 
     /// Reads `len` bytes.
@@ -128,7 +157,7 @@ impl<'m> DmaEngine<'m> {
             job,
             route: self.route(at),
             accesses,
-            honest: self.manners == Manners::Honest,
+            honest: self.manners.honest(),
         });
         Ok(Started(job))
     }
@@ -155,7 +184,7 @@ impl<'m> DmaEngine<'m> {
         Step::Device {
             route: self.route(at),
             access,
-            honest: self.manners == Manners::Honest,
+            honest: self.manners.honest(),
         }
     }
 

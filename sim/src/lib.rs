@@ -46,6 +46,8 @@ pub mod machine;
 
 pub mod engine;
 
+pub mod devices;
+
 pub mod cpu;
 
 // Searching for what is wrong.
@@ -57,6 +59,7 @@ pub mod explore;
 pub use adversary::Adversary;
 pub use config::{Config, Invalidate, Maintained, Outer, Scope, Start};
 pub use cpu::Cpu;
+pub use devices::{Descriptor, RingDevice, ScatterGather};
 pub use engine::{BusFault, DmaEngine, Manners, Started, Task};
 pub use explore::explore;
 pub use history::History;

@@ -149,7 +149,7 @@ impl Live {
         let state = &self.state;
         for view in &mut self.views {
             let mapping = view.mapping;
-            view.show((0..state.layout.len).map(|byte| state.seen(mapping, byte).value()));
+            view.show(|shown| state.look(mapping, shown));
         }
     }
 

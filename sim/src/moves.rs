@@ -57,7 +57,13 @@ impl State {
             Move::SilentStore { line } => {
                 line < layout.lines() && self.silently_storable(line).is_some()
             }
-            Move::Land { index } => index < self.posted.len(),
+            // Of two writes to one byte the earlier arrives first.
+            Move::Land { index } => self.posted.get(index).is_some_and(|posted| {
+                let range = posted.at..posted.at + posted.bytes.len();
+                !self.posted[..index]
+                    .iter()
+                    .any(|earlier| earlier.overlaps(&range))
+            }),
             Move::Access { index } => self
                 .jobs
                 .get(index)

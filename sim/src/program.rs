@@ -45,11 +45,11 @@ impl State {
             Step::Complete(reach) => self.complete(*reach),
             Step::BeforeDoorbell => {
                 self.drain_all();
-                self.fenced = true;
+                self.unfenced.fill(false);
             }
             Step::AfterCompletion => {
                 self.land_all();
-                self.acquired = true;
+                self.in_use.fill(false);
             }
             Step::Allocate { at, len } => self.allocate(*at..at + len),
             Step::Use { mapping, at, len } => {
@@ -78,7 +78,10 @@ impl State {
                 self.own(at + len..at + whole, Owner::Padding);
             }
             Step::HandBack { at, len } => self.hand_back(*at..at + len),
-            Step::Publish { at, len } => self.own(*at..at + len, Owner::Both),
+            Step::Publish { at, len } => {
+                self.own(*at..at + len, Owner::Both);
+                self.in_use[*at..at + len].fill(true);
+            }
             Step::Quarantine { at, len, whole } => {
                 self.own(*at..at + len, Owner::Quarantine);
                 self.own(at + len..at + whole, Owner::Padding);
@@ -126,8 +129,8 @@ impl State {
             self.gold[byte] = Some(cell.value());
             self.used_by[byte] = mapping;
         }
+        self.unfenced[range].fill(true);
         self.store(mapping, at, cells);
-        self.fenced = false;
     }
 
     /// A load brings lines in, and what it gives must be what is there.
@@ -183,9 +186,10 @@ impl State {
             }
         }
 
-        if operation != Operation::Clean && !self.acquired {
+        if operation != Operation::Clean {
             let theirs = |byte: &usize| {
-                !self.snooped[*byte]
+                self.in_use[*byte]
+                    && !self.snooped[*byte]
                     && matches!(self.owners[*byte], Owner::Device(direction) if direction.device_writes())
             };
             if let Some(byte) = asked.clone().find(theirs) {
@@ -214,8 +218,8 @@ impl State {
                 line,
                 asked: asked.clone(),
             });
+            self.unfenced[self.layout.line_bytes(line)].fill(true);
         }
-        self.fenced = false;
     }
 
     fn complete(&mut self, reach: Reach) {
@@ -245,9 +249,7 @@ impl State {
             }
         }
         self.own(range.clone(), Owner::Cpu);
-        let fenced = self.fenced;
         self.cpu_stores(mapping, range.start, vec![Cell::new(0); range.len()]);
-        self.fenced = fenced;
     }
 
     fn free(&mut self, range: Range<usize>) {
@@ -280,6 +282,12 @@ impl State {
     }
 
     pub(crate) fn own(&mut self, range: Range<usize>, owner: Owner) {
+        if owner == Owner::Cpu {
+            self.owned = match self.owned.is_empty() {
+                true => range.clone(),
+                false => self.owned.start.min(range.start)..self.owned.end.max(range.end),
+            };
+        }
         self.owners[range].fill(owner);
     }
 
@@ -288,15 +296,20 @@ impl State {
         if let Some(byte) = range.clone().find(taken) {
             self.report(Oracle::Reused, byte..byte + 1, None, "they are lent");
         }
-        if !self.fenced {
-            let detail = "between the last store or maintenance and the doorbell";
-            self.report(Oracle::MissingBarrier, range.clone(), None, detail);
-        }
+        self.judge_fence(range.clone());
         self.judge_in_flight(&range, "the hand-over");
         self.own(range.clone(), Owner::Device(direction));
         self.snooped[range.clone()].fill(route == Route::Caches);
-        self.acquired = false;
+        self.in_use[range.clone()].fill(true);
         self.judge_dirty(range);
+    }
+
+    /// The doorbell does not overtake a store to these bytes, or their maintenance.
+    fn judge_fence(&mut self, mut range: Range<usize>) {
+        if let Some(byte) = range.find(|byte| self.unfenced[*byte]) {
+            let detail = "between the last store or maintenance and the doorbell";
+            self.report(Oracle::MissingBarrier, byte..byte + 1, None, detail);
+        }
     }
 
     /// No line that the device may write is dirty anywhere.
@@ -345,15 +358,12 @@ impl State {
     }
 
     fn hand_back(&mut self, range: Range<usize>) {
-        if !self.acquired {
+        if let Some(byte) = range.clone().find(|byte| self.in_use[*byte]) {
             let detail = "between the completion and the hand-back";
-            self.report(Oracle::MissingBarrier, range.clone(), None, detail);
+            self.report(Oracle::MissingBarrier, byte..byte + 1, None, detail);
         }
         self.judge_in_flight(&range, "the hand-back");
-        let arriving = |posted: &&Posted| {
-            posted.at < range.end && range.start < posted.at + posted.bytes.len()
-        };
-        if let Some(posted) = self.posted.iter().find(arriving) {
+        if let Some(posted) = self.posted.iter().find(|posted| posted.overlaps(&range)) {
             let bytes = posted.at..posted.at + posted.bytes.len();
             let detail = "a device's write is under way at the hand-back";
             self.report(Oracle::MissingBarrier, bytes, None, detail);
@@ -361,7 +371,6 @@ impl State {
         self.judge_stale(range.clone());
         self.live[range.clone()].fill(true);
         self.own(range, Owner::Cpu);
-        self.acquired = false;
     }
 
     /// No cache holds an old value of what the device has written.
@@ -396,13 +405,17 @@ impl State {
 
     /// A device is started by a store to its register: what it is to find must have arrived.
     fn doorbell(&mut self) {
-        let all = 0..self.layout.len;
-        self.judge_in_flight(&all.clone(), "the doorbell");
-        if !self.fenced {
-            let detail = "between the last store or maintenance and the doorbell";
-            self.report(Oracle::MissingBarrier, all.clone(), None, detail);
+        let visible = |byte: &usize| matches!(self.owners[*byte], Owner::Device(_) | Owner::Both);
+        let bytes: Vec<usize> = (0..self.layout.len).filter(visible).collect();
+        for run in bytes.chunk_by(|one, next| one + 1 == *next) {
+            let (Some(first), Some(last)) = (run.first(), run.last()) else {
+                continue;
+            };
+            let range = *first..last + 1;
+            self.judge_fence(range.clone());
+            self.judge_in_flight(&range, "the doorbell");
+            self.judge_dirty(range);
         }
-        self.judge_dirty(all);
     }
 
     /// A device accesses memory.
@@ -429,12 +442,13 @@ impl State {
             self.report(oracle, byte..byte + 1, None, detail);
         }
 
-        self.acquired = false;
+        self.in_use[range.clone()].fill(true);
         match access {
             Access::Read { .. } => self.device_reads(route, range),
             Access::Write { at, bytes } => {
                 for (byte, value) in range.clone().zip(bytes) {
-                    if self.owners[byte] != Owner::Quarantine {
+                    let lent = matches!(self.owners[byte], Owner::Device(_) | Owner::Both);
+                    if honest || lent {
                         self.gold[byte] = Some(*value);
                     }
                 }
@@ -443,6 +457,7 @@ impl State {
                         route,
                         at: at + index * BURST,
                         bytes: burst.to_vec(),
+                        honest,
                     });
                 }
             }
@@ -530,7 +545,7 @@ impl State {
 
     /// Every byte that is the CPU's is what was stored or written there last, however it is looked at.
     pub(crate) fn judge(&mut self) {
-        for byte in 0..self.layout.len {
+        for byte in self.owned.clone() {
             if self.owners[byte] == Owner::Cpu {
                 self.judge_byte(self.used_by[byte], byte);
             }

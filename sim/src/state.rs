@@ -55,6 +55,14 @@ pub(crate) struct Posted {
     pub(crate) route: Route,
     pub(crate) at: usize,
     pub(crate) bytes: Vec<u8>,
+    pub(crate) honest: bool,
+}
+
+impl Posted {
+    /// Whether it writes to a byte of the range.
+    pub(crate) fn overlaps(&self, range: &Range<usize>) -> bool {
+        self.at < range.end && range.start < self.at + self.bytes.len()
+    }
 }
 
 /// What a device that was started has still to do.
@@ -78,11 +86,13 @@ pub(crate) struct State {
     pub(crate) jobs: Vec<Job>,
     /// Where the thread runs.
     pub(crate) core: usize,
-    /// Whether the barrier before a doorbell came after the last store and the last maintenance.
-    pub(crate) fenced: bool,
-    /// Whether the barrier after a completion came after the last thing a device did.
-    pub(crate) acquired: bool,
+    /// Whether a byte was stored to, or maintained, since the last barrier before a doorbell.
+    pub(crate) unfenced: Vec<bool>,
+    /// Whether a byte was lent, or used by a device, since the last barrier after a completion.
+    pub(crate) in_use: Vec<bool>,
     pub(crate) owners: Vec<Owner>,
+    /// Outside of these no byte is the CPU's.
+    pub(crate) owned: Range<usize>,
     /// Whether the device that owns a byte snoops.
     pub(crate) snooped: Vec<bool>,
     /// Whose a byte was before the program used it, and is again when it no longer does.
@@ -120,9 +130,10 @@ impl State {
             posted: Vec::new(),
             jobs: Vec::new(),
             core: 0,
-            fenced: true,
-            acquired: true,
+            unfenced: vec![false; len],
+            in_use: vec![false; len],
             owners: vec![Owner::Nobody; len],
+            owned: 0..0,
             snooped: vec![false; len],
             beneath: vec![Owner::Nobody; len],
             live: vec![false; len],
@@ -187,23 +198,56 @@ impl State {
 
     /// What a cache gets when it reads a byte from behind itself.
     pub(crate) fn below(&self, cache: CacheId, byte: usize) -> Cell {
-        let line = byte / self.layout.line;
+        self.cells(self.source_below(cache, byte / self.layout.line))[byte].settled()
+    }
+
+    /// The cells of a cache, or of memory.
+    fn cells(&self, cache: Option<CacheId>) -> &[Cell] {
+        match cache {
+            Some(cache) => &self.caches[cache.0].cells,
+            None => &self.memory,
+        }
+    }
+
+    /// The cache from which another would read a line; none is memory.
+    fn source_below(&self, cache: CacheId, line: usize) -> Option<CacheId> {
         let place = self.layout.caches[cache.0];
-        if place.level == 0 {
-            // Cores look into one another's caches.
-            for core in (0..self.layout.cores).filter(|core| Some(*core) != place.core) {
-                let peer = self.layout.inner(core, place.colour);
-                if self.line(peer, line) == Line::Dirty {
-                    return self.caches[peer.0].cells[byte].settled();
+        if place.level > 0 {
+            return None;
+        }
+        // Cores look into one another's caches.
+        let others = (0..self.layout.cores).filter(|core| Some(*core) != place.core);
+        others
+            .map(|core| self.layout.inner(core, place.colour))
+            .find(|peer| self.line(*peer, line) == Line::Dirty)
+            .or_else(|| {
+                let outer = self.layout.outer();
+                outer.filter(|outer| self.line(*outer, line) != Line::Absent)
+            })
+    }
+
+    /// What loads of the thread would give, byte by byte, for all of memory.
+    pub(crate) fn look(&self, mapping: Mapping, shown: &mut [u8]) {
+        let cached = match mapping {
+            Mapping::Uncached => 0,
+            Mapping::Cached(colour) => {
+                let cache = self.layout.inner(self.core, colour);
+                for line in 0..self.layout.lines() {
+                    let source = match self.line(cache, line) {
+                        Line::Absent => self.source_below(cache, line),
+                        Line::Clean | Line::Dirty => Some(cache),
+                    };
+                    copy_values(self.cells(source), self.layout.line_bytes(line), shown);
                 }
+                self.layout.cached_len
             }
-            if let Some(outer) = self.layout.outer()
-                && self.line(outer, line) != Line::Absent
-            {
-                return self.caches[outer.0].cells[byte].settled();
+        };
+        copy_values(&self.memory, cached..self.layout.len, shown);
+        for store in &self.buffers[self.core] {
+            for (byte, cell) in (store.at..).zip(&store.cells) {
+                shown[byte] = cell.value();
             }
         }
-        self.memory[byte]
     }
 
     /// What a device that snoops reads.
@@ -232,8 +276,10 @@ impl State {
                 }
             }
         }
+        let source = self.source_below(cache, line);
         for byte in self.layout.line_bytes(line) {
-            self.caches[cache.0].cells[byte] = self.below(cache, byte).settled();
+            let cell = self.cells(source)[byte].settled();
+            self.caches[cache.0].cells[byte] = cell;
         }
         self.caches[cache.0].lines[line] = Line::Clean;
     }
@@ -401,13 +447,13 @@ impl State {
                 false => issued.line..issued.line + 1,
             };
             for line in lines {
+                self.unfenced[self.layout.line_bytes(line)].fill(true);
                 self.maintain(cache, operation, &issued, line);
                 if rogue && operation == Operation::Clean && self.line(cache, line) == Line::Clean {
                     self.caches[cache.0].lines[line] = Line::Dirty;
                 }
             }
         }
-        self.fenced = false;
     }
 
     /// The caches an operation reaches, in the order in which it must go through them.
@@ -471,8 +517,17 @@ impl State {
 
     /// A device's write arrives.
     pub(crate) fn land(&mut self, index: usize) {
-        let Posted { route, at, bytes } = self.posted.remove(index);
+        let Posted {
+            route,
+            at,
+            bytes,
+            honest,
+        } = self.posted.remove(index);
         for (byte, value) in (at..).zip(bytes) {
+            if !honest && self.owners[byte] == Owner::Cpu {
+                let detail = "a device that is late has written to them";
+                self.report(Oracle::Reused, byte..byte + 1, None, detail);
+            }
             if route == Route::Caches && byte < self.layout.cached_len {
                 let line = byte / self.layout.line;
                 for cache in self.layout.cache_ids() {
@@ -511,10 +566,18 @@ impl State {
             self.issued.hash(&mut hasher);
             self.posted.hash(&mut hasher);
             self.jobs.hash(&mut hasher);
-            (self.core, self.fenced, self.acquired).hash(&mut hasher);
+            self.core.hash(&mut hasher);
+            self.unfenced.hash(&mut hasher);
+            self.in_use.hash(&mut hasher);
             self.gold.hash(&mut hasher);
             u128::from(hasher.finish())
         };
         hash(1) << 64 | hash(2)
+    }
+}
+
+fn copy_values(source: &[Cell], bytes: Range<usize>, shown: &mut [u8]) {
+    for (shown, cell) in shown[bytes.clone()].iter_mut().zip(&source[bytes]) {
+        *shown = cell.value();
     }
 }

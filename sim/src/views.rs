@@ -82,11 +82,9 @@ impl View {
         runs
     }
 
-    /// Makes the view show these bytes.
-    pub(crate) fn show(&mut self, bytes: impl Iterator<Item = u8>) {
-        for (shown, byte) in self.shown.iter_mut().zip(bytes) {
-            *shown = byte;
-        }
+    /// Makes the view show what `look` writes.
+    pub(crate) fn show(&mut self, look: impl FnOnce(&mut [u8])) {
+        look(&mut self.shown);
         // SAFETY: the invariant of `start`; both are as long, and they are different allocations.
         unsafe {
             self.start
