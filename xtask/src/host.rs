@@ -37,12 +37,43 @@ pub(crate) fn lint() -> Result<()> {
     .map(drop)
 }
 
-/// All tests, the documentation's examples among them; returns how many ran.
-pub(crate) fn test() -> Result<usize> {
-    let output = run("test", &["test", "--workspace", "--no-fail-fast"])?;
-    let count = tests_passed(&output);
-    ensure!(count > 0, "no test ran");
-    Ok(count)
+/// What the tests did.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Tests {
+    /// How many passed.
+    pub(crate) passed: usize,
+    /// The scopes that were searched exhaustively, each with its size.
+    pub(crate) explored: Vec<String>,
+}
+
+/// All tests, the documentation's examples among them.
+pub(crate) fn test() -> Result<Tests> {
+    let arguments = [
+        "test",
+        "--workspace",
+        "--no-fail-fast",
+        "--",
+        "--show-output",
+    ];
+    let output = run("test", &arguments)?;
+    let tests = Tests {
+        passed: tests_passed(&output),
+        explored: explored(&output),
+    };
+    ensure!(tests.passed > 0, "no test ran");
+    ensure!(
+        !tests.explored.is_empty(),
+        "nothing was searched exhaustively"
+    );
+    Ok(tests)
+}
+
+/// What the exhaustive searches of the simulator's tests say of themselves.
+fn explored(output: &str) -> Vec<String> {
+    let lines = output
+        .lines()
+        .filter_map(|line| line.strip_prefix("EXPLORED "));
+    lines.map(str::to_owned).collect()
 }
 
 /// The documentation has no dead link.
@@ -83,5 +114,12 @@ mod tests {
 
         assert_eq!(tests_passed(output), 42);
         assert_eq!(tests_passed("test result: ok. 0 passed; 0 failed\n"), 0);
+    }
+
+    #[test]
+    fn searches_say_how_much_they_searched() {
+        let output = "x\nEXPLORED one level: 3 states\nnot EXPLORED\nEXPLORED two\n";
+
+        assert_eq!(explored(output), ["one level: 3 states", "two"]);
     }
 }

@@ -32,9 +32,14 @@ pub(crate) fn run() -> Result<bool> {
     steps.check("format", || host::format().map(nothing));
     steps.check("layering", layering::check);
     steps.check("clippy host", || host::lint().map(nothing));
-    steps.check("test host", || {
-        host::test().map(|count| format!("{count} tests"))
+    let tests = steps.run("test host", || {
+        let tests = host::test()?;
+        let said = format!("{} tests", tests.passed);
+        Ok((tests, said))
     });
+    for scope in tests.iter().flat_map(|tests| &tests.explored) {
+        println!("    every schedule of {scope}");
+    }
     steps.check("doc", || host::document().map(nothing));
 
     match &toolchain {
