@@ -38,7 +38,7 @@ fn machines() -> impl Iterator<Item = SimMachine> {
                     adversary,
                     ..Config::default()
                 };
-                SimMachine::new(config).unwrap()
+                SimMachine::new(config).expect("a machine")
             })
         })
 }

@@ -255,8 +255,10 @@ mod tests {
 
     #[test]
     fn steps_count_only_in_their_order() {
-        let mut steps = Steps::default();
-        steps.before_doorbell = true;
+        let mut steps = Steps {
+            before_doorbell: true,
+            ..Steps::default()
+        };
         steps.complete();
         assert!(!steps.completed, "nothing was issued");
         steps.maintain(Maintenance::Clean);

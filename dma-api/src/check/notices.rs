@@ -73,16 +73,15 @@ impl<const N: usize> Tables<N> {
     fn begin(&mut self, notice: &Notice, now: &Circumstances<'_>, found: &mut Found<'_>) {
         let life = Life::begin(notice);
         if notice.event == Event::Borrowed {
-            let lent_from = now
-                .forbidden
-                .iter()
-                .filter(|range| range.overlaps(life.phys));
-            for range in lent_from.copied() {
-                let subject = life.subject();
+            // It is handed over next, and judged against the others then.
+            let mut ranges = now.forbidden.iter();
+            if let Some(range) = ranges.find(|range| range.overlaps(life.phys)) {
+                let (subject, range) = (life.subject(), *range);
                 found.add(Finding::Forbidden { subject, range });
             }
+        } else {
+            self.look_for_conflicts(&life, now.granule, found);
         }
-        self.look_for_conflicts(&life, now.granule, found);
         self.follow(life);
     }
 
