@@ -1,7 +1,8 @@
 //! A machine that finds the mistakes of the drivers on it, for debugging on real hardware.
 //!
 //! [`Checked`] wraps a machine. It passes everything on, changes nothing, and follows each buffer, coherent memory and
-//! block in a table of fixed size. What it finds goes to a [`Sink`] of the system's and is counted ([`Counts`]).
+//! block in a table of fixed size. What it finds goes to a [`Sink`] of the system's and is counted ([`Counts`]); of a call
+//! that finds more than four mistakes the sink is told of four.
 //!
 //! # How to put it under a driver
 //! A driver is generic over the machine, so only the place changes where the system chooses it. The checked machine is

@@ -780,6 +780,17 @@ fn a_device_is_not_started_between_maintenance_and_barrier() {
     checked.sync().before_doorbell(range.start());
     assert_eq!(start(), []);
     drop(take_back(lent));
+
+    // A neighbour in the line is no concern of its.
+    let mut owner = device.allocate::<Bidirectional>(64).unwrap();
+    let first = lend_part::<_, ToDevice>(&device, &mut owner, 0..20);
+    let second = lend_part::<_, ToDevice>(&device, &mut owner, 20..64);
+    checked.sync().clean(lines(&machine, first.segment()));
+    checked.about_to_start(&device, second.segment(), Access::Reads);
+    assert_eq!(told.kinds(), []);
+    checked.about_to_start(&device, first.segment(), Access::Reads);
+    assert_eq!(told.kinds(), [Kind::MissingBarrier]);
+    drop((take_back(first), take_back(second)));
 }
 
 // Bytes.

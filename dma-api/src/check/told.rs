@@ -13,9 +13,9 @@ use crate::{
 };
 
 impl<M, const N: usize, S: Sink> Checked<M, N, S> {
-    /// Tells that a device is about to be started on a segment, which must be memory that was handed over to it in that
-    /// direction, or that is published. Call it before the doorbell, or before the descriptor that the device may fetch
-    /// by itself.
+    /// Tells that a device is about to be started on a segment, or on a part of one: memory of one buffer that was handed
+    /// over to it in that direction, or of one that is published. Call it before the doorbell, or before the descriptor
+    /// that the device may fetch by itself.
     #[track_caller]
     pub fn about_to_start<X>(&self, device: &Device<X>, dma: DmaRange, access: Access)
     where

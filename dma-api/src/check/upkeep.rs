@@ -126,7 +126,11 @@ impl<const N: usize> Tables<N> {
                     caller,
                 });
             }
-            life.steps.maintain(operation);
+            // The steps of an edge are the library's; a neighbour in the line has none to repeat.
+            let at_an_edge = matches!(life.state, State::OnTheWayOut | State::OnTheWayBack);
+            if !at_an_edge && life.phys.overlaps(phys) {
+                life.steps.maintain(operation);
+            }
         }
 
         let blocks = self.blocks.iter().flatten().copied();
