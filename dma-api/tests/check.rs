@@ -217,6 +217,8 @@ enum Step {
     AfterCompletion,
     /// Only the last line.
     LastLine,
+    /// The barriers come, but for other memory.
+    OwnBarriers,
     /// The barrier comes, but before the maintenance is complete.
     LateComplete,
 }
@@ -236,6 +238,14 @@ impl<'c, M: Machine> Bent<'c, M> {
 impl<M: Machine> BentSync<'_, M> {
     fn does(&self, step: Step) -> bool {
         self.left_out != Some(step)
+    }
+
+    fn own(&self, memory: NonNull<u8>) -> NonNull<u8> {
+        if self.does(Step::OwnBarriers) {
+            memory
+        } else {
+            NonNull::dangling()
+        }
     }
 }
 
@@ -275,7 +285,7 @@ unsafe impl<M: Machine> DmaSync for BentSync<'_, M> {
     }
     fn before_doorbell(&self, memory: NonNull<u8>) {
         if self.does(Step::BeforeDoorbell) {
-            self.inside.sync().before_doorbell(memory);
+            self.inside.sync().before_doorbell(self.own(memory));
         }
         if !self.does(Step::LateComplete) {
             self.inside.sync().complete();
@@ -283,7 +293,7 @@ unsafe impl<M: Machine> DmaSync for BentSync<'_, M> {
     }
     fn after_completion(&self, memory: NonNull<u8>) {
         if self.does(Step::AfterCompletion) {
-            self.inside.sync().after_completion(memory);
+            self.inside.sync().after_completion(self.own(memory));
         }
     }
 }
@@ -461,6 +471,7 @@ fn each_step_left_out_of_a_transfer_is_missing() {
     assert_eq!(barrier(Step::LateComplete), [doorbell, complete]);
     let completion = Err(Barrier::AfterCompletion);
     assert_eq!(barrier(Step::AfterCompletion), [completion]);
+    assert_eq!(barrier(Step::OwnBarriers), [doorbell, completion]);
 }
 
 #[test]
