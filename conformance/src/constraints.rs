@@ -120,11 +120,8 @@ pub(crate) fn memory_is_lent_in_place_only_with_whole_granules<M: Machine + Clon
 ) -> Outcome {
     let granule = device.granule().get();
     let len = usize::try_from(granule.saturating_mul(4)).unwrap_or(usize::MAX);
-    let owner = device.allocate::<Bidirectional>(len)?.sync_for_device();
-    let machine = device.machine();
-    let memory = machine
-        .direct_map()
-        .to_cpu(machine.bus().to_phys(owner.segment())?)?;
+    let mut owner = device.allocate::<Bidirectional>(len)?;
+    let memory = core::ptr::NonNull::from(owner.as_mut_slice());
     let inner =
         core::ptr::NonNull::slice_from_raw_parts(memory.cast::<u8>(), len.saturating_sub(1));
 
@@ -141,6 +138,6 @@ pub(crate) fn memory_is_lent_in_place_only_with_whole_granules<M: Machine + Clon
             matches!(error, Error::SharedLine { .. })
         })?;
     }
-    drop(take_back(owner));
+    drop(owner);
     Ok(())
 }

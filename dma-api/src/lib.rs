@@ -45,8 +45,13 @@ pub mod coherent;
 
 pub mod pool;
 
+// What finds mistakes.
+
+pub mod check;
+
 pub use addr::{DmaAddr, DmaRange, PhysAddr, PhysRange};
 pub use cache::{Geometry, LineRange};
+pub use check::Checked;
 pub use coherent::{Coherent, PrivateCoherent};
 pub use device::{Device, Quiesced, Snooping};
 pub use direction::{

@@ -443,6 +443,42 @@ fn a_notice_says_what_it_is_about_and_where_the_library_was_called() {
 }
 
 #[test]
+fn whatever_is_called_the_caller_is_the_driver() {
+    let machine = machine(true);
+    let watching = Watching::new(&machine);
+    let device = Device::new(&watching, Limits::UNLIMITED, NO_SNOOP).unwrap();
+    let (mut owner, buffer) = device
+        .allocate::<Bidirectional>(128)
+        .unwrap()
+        .split_at(64)
+        .unwrap();
+    // SAFETY: the engines of these tests do nothing by themselves.
+    let buffer = unsafe { buffer.sync_for_device().sync_for_cpu() };
+    // SAFETY: as above.
+    drop(unsafe { buffer.sync_for_device().sync_for_cpu_short(1) });
+    // SAFETY: the owner's bytes are borrowed meanwhile.
+    let lent = unsafe { device.lend_in_place::<FromDevice>(owner.as_mut_slice().into()) };
+    drop(lent.unwrap());
+    let ring = device.allocate_coherent(64).unwrap().publish();
+    // SAFETY: as above.
+    drop(unsafe { ring.unpublish() });
+    // SAFETY: as above.
+    unsafe { device.assert_quiet() }.release_quarantine();
+
+    let notices = watching.notices.borrow();
+    for notice in notices.iter() {
+        let dropped = matches!(notice.event, Event::Released | Event::Quarantined);
+        let file = notice.caller.map(core::panic::Location::file);
+        assert_eq!(file, (!dropped).then_some(file!()), "{notice:?}");
+    }
+    let device_notices = watching.device_notices.borrow();
+    for notice in device_notices.iter() {
+        assert_eq!(notice.caller.file(), file!(), "{notice:?}");
+    }
+    assert_eq!((notices.len(), device_notices.len()), (19, 3));
+}
+
+#[test]
 fn a_machine_that_does_not_ask_is_told_nothing() {
     struct Deaf<'m>(&'m SimMachine);
 

@@ -9,8 +9,11 @@
 )]
 #![expect(unsafe_code, reason = "a test states that its engine is done")]
 
+use core::ptr::NonNull;
+
 use dma_api::{
-    Bidirectional, Device, DeviceOwned, FromDevice, Limits, Machine, Snooping, ToDevice,
+    Bidirectional, Checked, Device, DeviceOwned, FromDevice, Limits, Machine, Snooping, ToDevice,
+    check::Finding,
 };
 use sim::{Adversary, Config, DmaEngine, SimMachine};
 
@@ -43,14 +46,49 @@ fn machines() -> impl Iterator<Item = SimMachine> {
         })
 }
 
-/// Runs a scenario on every machine, for a device that snoops and for one that does not.
-fn everywhere(scenario: impl Fn(&Device<&SimMachine>, &DmaEngine<'_>) -> Result<(), Failure>) {
+/// Runs a scenario on every machine, for a device that snoops and for one that does not: as the machine is, and checked,
+/// which must find nothing.
+macro_rules! everywhere {
+    ($scenario:expr) => {
+        as_they_are($scenario);
+        checked($scenario);
+    };
+}
+
+fn as_they_are(scenario: impl Fn(&Device<&SimMachine>, &DmaEngine<'_>) -> Result<(), Failure>) {
     for machine in machines() {
         for snooping in [Snooping::Snoops, Snooping::DoesNotSnoop] {
             let device = Device::new(&machine, Limits::UNLIMITED, snooping).unwrap();
             let engine = DmaEngine::new(&machine, Limits::UNLIMITED, snooping);
             let outcome = scenario(&device, &engine);
             assert!(outcome.is_ok(), "{outcome:?} {snooping:?} on {machine:?}");
+        }
+    }
+}
+
+type Checking<'m> = Checked<&'m SimMachine, 8>;
+
+fn print(finding: &Finding) {
+    eprintln!("{finding}");
+}
+
+fn checked(scenario: impl Fn(&Device<&Checking<'_>>, &DmaEngine<'_>) -> Result<(), Failure>) {
+    for machine in machines() {
+        for snooping in [Snooping::Snoops, Snooping::DoesNotSnoop] {
+            let checked = Checking::new(&machine, print).with_sums();
+            let device = Device::new(&checked, Limits::UNLIMITED, snooping).unwrap();
+            let engine = DmaEngine::new(&machine, Limits::UNLIMITED, snooping);
+            let outcome = scenario(&device, &engine);
+            assert!(outcome.is_ok(), "{outcome:?} {snooping:?} on {machine:?}");
+
+            checked.device_removed(&device);
+            let counts = checked.counts();
+            let found = (
+                counts.findings(),
+                counts.followed,
+                counts.buffers_not_followed,
+            );
+            assert_eq!(found, (0, 0, 0), "{snooping:?} on {machine:?}");
         }
     }
 }
@@ -73,7 +111,7 @@ const LENGTHS: [usize; 7] = [1, 15, 64, 65, 128, 200, 1000];
 
 #[test]
 fn the_device_reads_what_the_cpu_wrote_and_zeros_where_it_wrote_nothing() {
-    everywhere(|device, engine| {
+    everywhere!(|device, engine| {
         for len in LENGTHS {
             let mut buffer = device.allocate::<ToDevice>(len)?;
             let written = pattern(len / 2, 1);
@@ -92,7 +130,7 @@ fn the_device_reads_what_the_cpu_wrote_and_zeros_where_it_wrote_nothing() {
 
 #[test]
 fn the_cpu_reads_what_the_device_wrote() {
-    everywhere(|device, engine| {
+    everywhere!(|device, engine| {
         for len in LENGTHS {
             let lent = device.allocate::<FromDevice>(len)?.sync_for_device();
             engine.write(lent.dma_addr(), &pattern(len, 2))?;
@@ -108,7 +146,7 @@ fn the_cpu_reads_what_the_device_wrote() {
 
 #[test]
 fn after_a_short_transfer_the_rest_is_what_the_cpu_had_there() {
-    everywhere(|device, engine| {
+    everywhere!(|device, engine| {
         for len in LENGTHS {
             for written in [0, 1, len / 2, len] {
                 let mut buffer = device.allocate::<FromDevice>(len)?;
@@ -135,7 +173,7 @@ fn after_a_short_transfer_the_rest_is_what_the_cpu_had_there() {
 
 #[test]
 fn a_bidirectional_buffer_carries_both_ways_again_and_again() {
-    everywhere(|device, engine| {
+    everywhere!(|device, engine| {
         let mut buffer = device.allocate::<Bidirectional>(300)?;
         for round in 0..6 {
             buffer.as_mut_slice().copy_from_slice(&pattern(300, round));
@@ -166,7 +204,7 @@ fn a_bidirectional_buffer_carries_both_ways_again_and_again() {
 
 #[test]
 fn a_receive_buffer_is_used_again_and_again() {
-    everywhere(|device, engine| {
+    everywhere!(|device, engine| {
         let mut lent = device.allocate::<FromDevice>(130)?.sync_for_device();
         for round in 0..6 {
             engine.write(lent.dma_addr(), &pattern(130, round))?;
@@ -183,7 +221,7 @@ fn a_receive_buffer_is_used_again_and_again() {
 
 #[test]
 fn half_of_a_split_buffer_is_written_by_the_cpu_while_the_device_has_the_other() {
-    everywhere(|device, engine| {
+    everywhere!(|device, engine| {
         let buffer = device.allocate::<FromDevice>(512)?;
         let (first, mut second) = buffer.split_at(256).map_err(|refused| refused.error)?;
         second.as_mut_slice().copy_from_slice(&pattern(256, 5));
@@ -205,7 +243,7 @@ fn half_of_a_split_buffer_is_written_by_the_cpu_while_the_device_has_the_other()
 
 #[test]
 fn coherent_memory_is_seen_by_both_sides_at_once() {
-    everywhere(|device, engine| {
+    everywhere!(|device, engine| {
         let mut private = device.allocate_coherent(64)?;
         private.as_mut_slice()[..4].copy_from_slice(&[1, 2, 3, 4]);
         let mut ring = private.publish();
@@ -239,7 +277,7 @@ fn coherent_memory_is_seen_by_both_sides_at_once() {
 
 #[test]
 fn a_ring_is_polled_for_its_status_before_the_data_is_taken_back() {
-    everywhere(|device, engine| {
+    everywhere!(|device, engine| {
         let ring = device.allocate_coherent(16)?.publish();
         let lent = device.allocate::<FromDevice>(100)?.sync_for_device();
         engine.write(lent.dma_addr(), &pattern(100, 10))?;
@@ -259,7 +297,7 @@ fn a_ring_is_polled_for_its_status_before_the_data_is_taken_back() {
 
 #[test]
 fn coherent_memory_taken_back_holds_what_the_device_wrote_last() {
-    everywhere(|device, engine| {
+    everywhere!(|device, engine| {
         let ring = device.allocate_coherent(64)?.publish();
         engine.write(ring.dma_addr(), &pattern(64, 11))?;
         // SAFETY: the engine does nothing by itself.
@@ -270,11 +308,10 @@ fn coherent_memory_taken_back_holds_what_the_device_wrote_last() {
 
 #[test]
 fn memory_lent_in_place_crosses_like_a_buffer() {
-    everywhere(|device, engine| {
+    everywhere!(|device, engine| {
         // Memory that "somebody else" has: the machine's own pool stands for the pages of an OS.
-        let owner = device.allocate::<Bidirectional>(512)?.sync_for_device();
-        let phys = device.machine().bus().to_phys(owner.segment())?;
-        let memory = device.machine().direct_map().to_cpu(phys)?;
+        let mut owner = device.allocate::<Bidirectional>(512)?;
+        let memory = NonNull::from(owner.as_mut_slice());
 
         // SAFETY: the pages are ours; their handle above is not used meanwhile.
         let lent = unsafe { device.lend_in_place::<FromDevice>(memory) }?;
@@ -284,8 +321,7 @@ fn memory_lent_in_place_crosses_like_a_buffer() {
         same("cpu", received.as_slice(), &pattern(512, 9))?;
         drop(received);
 
-        // SAFETY: as above.
-        drop(unsafe { owner.sync_for_cpu() });
+        drop(owner);
         let counts = device.machine().ledger().counts();
         same(
             "nothing left behind",
