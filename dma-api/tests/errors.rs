@@ -1146,7 +1146,7 @@ fn a_pool_without_memory_never_fits_anything() {
 
 #[test]
 fn every_text_contains_its_numbers() {
-    let cases: [(Error, &[&str]); 27] = [
+    let cases: [(Error, &[&str]); 28] = [
         (
             Error::RangeWraps {
                 start: 0x1234,
@@ -1235,7 +1235,13 @@ fn every_text_contains_its_numbers() {
             &["0xff", "0x101", "0x80"],
         ),
         (Error::SegmentTooLong { len: 77, max: 66 }, &["77", "66"]),
-        (Error::TooManySegments { segments: 77, max: 66 }, &["77", "66"]),
+        (
+            Error::TooManySegments {
+                segments: 77,
+                max: 66,
+            },
+            &["77", "66"],
+        ),
         (
             Error::NeverFits {
                 len: 77,

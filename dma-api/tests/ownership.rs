@@ -12,9 +12,9 @@ use std::collections::BTreeSet;
 use dma_api::{
     Bidirectional, Block, BusMap, Coherent, CpuOwned, Device, DeviceOwned, DirectMap, Direction,
     DmaAllocator, DmaRange, DmaSync, Error, FromDevice, Geometry, Ledger, LedgerCounts, Limits,
-    LineRange, Machine, Pool, PrivateCoherent, Quiesced, Refused, Request, Snooping, ToDevice,
+    LineRange, Machine, PrivateCoherent, Quiesced, Refused, Request, Snooping, ToDevice,
 };
-use sim::{Config, DmaEngine, SimCaches, SimMachine};
+use sim::{Config, DmaEngine, SimCaches, SimMachine, SimPool};
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 
 const KIB: usize = 1024;
@@ -159,7 +159,7 @@ unsafe impl DmaSync for Recorder<'_> {
 }
 
 /// An allocator that takes nothing back.
-struct Stubborn<'m>(&'m Pool<512>);
+struct Stubborn<'m>(&'m SimPool);
 
 // SAFETY: what it hands out is the pool's.
 unsafe impl DmaAllocator for Stubborn<'_> {

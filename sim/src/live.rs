@@ -91,7 +91,11 @@ impl Shared {
 impl Live {
     /// Executes a step, after the stores that came before it; the adversary moves after both.
     pub(crate) fn take(&mut self, step: Step) {
-        self.absorb();
+        // An allocator's zeros over zeros are not seen as stores: nothing happens before it has said that they are there.
+        match step {
+            Step::Allocate { .. } => self.absorb_quietly(),
+            _ => self.absorb(),
+        }
         self.count(&step);
         self.go(step);
         self.show();
@@ -99,6 +103,22 @@ impl Live {
 
     /// Turns what the program has stored to its memory since the last step into steps.
     pub(crate) fn absorb(&mut self) {
+        let mut stores = self.stores();
+        let last = stores.pop();
+        stores.into_iter().for_each(|store| self.pass(store));
+        if let Some(store) = last {
+            self.go(store);
+        }
+    }
+
+    /// The same, and the adversary makes no move.
+    fn absorb_quietly(&mut self) {
+        for store in self.stores() {
+            self.pass(store);
+        }
+    }
+
+    fn stores(&self) -> Vec<Step> {
         let line = self.state.layout.line;
         let mut stores = Vec::new();
         for view in &self.views {
@@ -110,15 +130,14 @@ impl Live {
                 bytes: run.bytes,
             }));
         }
-        let last = stores.pop();
-        for store in stores {
-            self.record(Entry::Step(store.clone()));
-            self.state.take(&store);
-            self.state.step += 1;
-        }
-        if let Some(store) = last {
-            self.go(store);
-        }
+        stores
+    }
+
+    /// Executes a step after which the adversary makes no move.
+    fn pass(&mut self, step: Step) {
+        self.state.take(&step);
+        self.state.step += 1;
+        self.record(Entry::Step(step));
     }
 
     fn go(&mut self, step: Step) {

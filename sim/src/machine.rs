@@ -205,11 +205,16 @@ unsafe impl Machine for SimMachine {
         self.told(notice);
     }
     fn observe_device(&self, notice: &DeviceNotice) {
-        if let DeviceEvent::Unquarantined { dma } = notice.event
-            && let Ok(phys) = self.bus().to_phys(dma)
-        {
-            let (at, len) = self.bytes(phys);
-            self.shared.take(Step::Release { at, len });
+        match notice.event {
+            // Its driver has waited until what it wrote has arrived.
+            DeviceEvent::Quiet => self.shared.take(Step::Settle),
+            DeviceEvent::Unquarantined { dma } => {
+                if let Ok(phys) = self.bus().to_phys(dma) {
+                    let (at, len) = self.bytes(phys);
+                    self.shared.take(Step::Release { at, len });
+                }
+            }
+            _ => {}
         }
     }
 }

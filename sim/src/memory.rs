@@ -52,6 +52,12 @@ impl SimPool {
         self.pool.free_bytes()
     }
 
+    /// The longest free run, in bytes.
+    #[must_use]
+    pub fn largest_free(&self) -> usize {
+        self.pool.largest_free()
+    }
+
     fn offset(&self, block: &Block) -> usize {
         let offset = block.phys().start().get().wrapping_sub(self.phys.get());
         usize::try_from(offset).unwrap_or(usize::MAX)

@@ -298,6 +298,7 @@ impl State {
         }
         self.judge_fence(range.clone());
         self.judge_in_flight(&range, "the hand-over");
+        self.judge_stores(&range, "the hand-over");
         self.own(range.clone(), Owner::Device(direction));
         self.snooped[range.clone()].fill(route == Route::Caches);
         self.in_use[range.clone()].fill(true);
@@ -332,7 +333,7 @@ impl State {
         }
     }
 
-    /// Nothing that concerns the bytes is under way.
+    /// No maintenance of the bytes' lines is under way.
     fn judge_in_flight(&mut self, range: &Range<usize>, moment: &str) {
         if range.is_empty() {
             return;
@@ -347,6 +348,10 @@ impl State {
             let bytes = self.layout.line_bytes(*line);
             self.report(Oracle::MissingBarrier, bytes, None, detail);
         }
+    }
+
+    /// No store to the bytes waits where a device does not see it.
+    fn judge_stores(&mut self, range: &Range<usize>, moment: &str) {
         let waits = |store: &&crate::state::Waiting| {
             store.at < range.end && range.start < store.at + store.cells.len()
         };
@@ -414,6 +419,7 @@ impl State {
             let range = *first..last + 1;
             self.judge_fence(range.clone());
             self.judge_in_flight(&range, "the doorbell");
+            self.judge_stores(&range, "the doorbell");
             self.judge_dirty(range);
         }
     }
@@ -428,7 +434,9 @@ impl State {
                 false => direction == DataDirection::FromDevice,
             },
             Owner::Cpu => true,
-            Owner::Quarantine | Owner::Padding => honest,
+            Owner::Quarantine => honest,
+            // To read as far as the end of the granule does no harm.
+            Owner::Padding => writes && honest,
             Owner::Both | Owner::Nobody => false,
         };
         if let Some(byte) = range.clone().find(stray) {

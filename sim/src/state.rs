@@ -250,19 +250,19 @@ impl State {
         }
     }
 
-    /// What a device that snoops reads.
+    /// What a device that snoops reads: what a store has left in a cache, or what is behind the inner ones.
     pub(crate) fn snooped_value(&self, byte: usize) -> Cell {
-        if byte < self.layout.cached_len {
-            let line = byte / self.layout.line;
-            for wanted in [Line::Dirty, Line::Clean] {
-                for cache in self.layout.cache_ids() {
-                    if self.line(cache, line) == wanted {
-                        return self.caches[cache.0].cells[byte];
-                    }
-                }
-            }
+        if byte >= self.layout.cached_len {
+            return self.memory[byte];
         }
-        self.memory[byte]
+        let line = byte / self.layout.line;
+        let dirty = self
+            .layout
+            .cache_ids()
+            .find(|cache| self.line(*cache, line) == Line::Dirty);
+        let outer = self.layout.outer();
+        let held = outer.filter(|outer| self.line(*outer, line) != Line::Absent);
+        self.cells(dirty.or(held))[byte]
     }
 
     /// Reads a line into a cache, whatever it held of it.
@@ -381,7 +381,8 @@ impl State {
 
     /// The oldest store of a core leaves its buffer.
     pub(crate) fn drain(&mut self, core: usize, around: bool) {
-        let Some(Waiting { mapping, at, cells }) = self.buffers[core].pop_front() else {
+        // It counts as waiting until all of it has arrived.
+        let Some(Waiting { mapping, at, cells }) = self.buffers[core].front().cloned() else {
             return;
         };
         for (byte, cell) in (at..).zip(cells) {
@@ -392,6 +393,7 @@ impl State {
                 }
             }
         }
+        self.buffers[core].pop_front();
     }
 
     pub(crate) fn drain_all(&mut self) {
