@@ -1375,6 +1375,46 @@ fn every_finding_is_said_in_words() {
 }
 
 #[test]
+fn a_machine_inside_that_is_observed_is_told_as_well() {
+    let (machine, inner_told, outer_told) = (machine(), Told::default(), Told::default());
+    let inner = check(&machine, &inner_told);
+    let outer = check(&inner, &outer_told);
+    let device = device(&outer);
+
+    let lent = device.allocate::<FromDevice>(64).unwrap().sync_for_device();
+    outer.sync().clean(lines(&machine, lent.segment()));
+    drop(lent);
+    assert_eq!(inner_told.kinds(), [Kind::WrongMaintenance]);
+    assert_eq!(outer_told.kinds(), [Kind::WrongMaintenance]);
+
+    // SAFETY: the engines of these tests do nothing by themselves.
+    unsafe { device.assert_quiet() }.release_quarantine();
+    for counts in [inner.counts(), outer.counts()] {
+        assert_eq!((counts.followed, counts.findings()), (0, 1));
+    }
+    assert_eq!(outer.inside().counts(), inner.counts());
+}
+
+#[test]
+fn a_machine_on_which_everything_snoops_is_checked_without_maintenance() {
+    let (machine, told) = (machine().snooped(), Told::default());
+    let checked = check(&machine, &told);
+    let refused = Device::new(&checked, Limits::UNLIMITED, NO_SNOOP).map(drop);
+    assert_eq!(refused, Err(Error::EverythingSnoops));
+    let device = Device::new(&checked, Limits::UNLIMITED, Snooping::Snoops).unwrap();
+
+    let lent = device
+        .allocate::<Bidirectional>(100)
+        .unwrap()
+        .sync_for_device();
+    checked.about_to_start(&device, lent.segment(), Access::Writes);
+    drop(take_back(lent));
+
+    assert_eq!(told.kinds(), []);
+    assert_eq!(machine.0.caches().counts().cleaned, 0);
+}
+
+#[test]
 fn a_checked_machine_can_be_a_static() {
     fn is_sync<T: Sync>(_: &T) {}
     static MACHINE: Checked<Nowhere, 4> = Checked::new(Nowhere, |_| {});
