@@ -11,9 +11,10 @@ use core::{cell::RefCell, num::NonZeroUsize, panic::Location, ptr::NonNull};
 
 use dma_api::{
     Bidirectional, Block, BusMap, Checked, CpuOwned, DataDirection, Device, DeviceOwned, DirectMap,
-    Direction, DmaAllocator, DmaRange, DmaSync, Error, Event, FromDevice, Geometry, Ledger, Limits,
-    LineRange, Machine, Notice, PhysAddr, PhysRange, Refused, Request, Snooping, ToDevice,
-    check::{Access, Barrier, Finding, Kind, Sink, State},
+    Direction, DmaAddr, DmaAllocator, DmaRange, DmaSync, Error, Event, FromDevice, Geometry,
+    Ledger, Limits, LineRange, Machine, Notice, PhysAddr, PhysRange, Refused, Request, Snooping,
+    ToDevice,
+    check::{Access, Barrier, Finding, Kind, Sink, State, Subject},
     handover::{Edge, Maintenance},
     observe::DeviceNotice,
 };
@@ -1279,6 +1280,138 @@ fn a_finding_says_what_where_and_the_numbers() {
     };
     assert_eq!(subject.direction, Some(DataDirection::FromDevice));
     drop(take_back(lent));
+}
+
+#[test]
+fn every_finding_is_said_in_words() {
+    use Finding as F;
+
+    let machine = machine();
+    let phys = |start, len| PhysRange::new(PhysAddr::new(start), len).unwrap();
+    let dma = |start, len| DmaRange::new(DmaAddr::new(start), len).unwrap();
+    let subject = Subject {
+        device: device(&machine).id(),
+        phys: phys(0x1000, 64),
+        dma: dma(0x3000, 64),
+        direction: Some(DataDirection::FromDevice),
+        caller: None,
+    };
+    let sent = Subject {
+        direction: Some(DataDirection::ToDevice),
+        ..subject
+    };
+    let ring = Subject {
+        direction: None,
+        ..subject
+    };
+    let (device, state, caller) = (subject.device, State::DeviceOwned, Location::caller());
+    let (operation, access) = (Maintenance::Invalidate, Access::Writes);
+    let (event, block, part) = (Event::Released, phys(0x1000, 4096), dma(0x3000, 8));
+    let (written, first, len, granule) = (7, 12, 4, 64);
+    let clean = Maintenance::Clean;
+
+    let place = "0x1000..=0x103f";
+    let there = "device 1, there 0x3000..=0x303f";
+    let it = format!("{place} received from {there}");
+    let at = format!("at {caller}");
+    #[rustfmt::skip]
+    let said = [
+        (F::NotLive { event, subject }, format!("Released of what is not live: {it}")),
+        (F::OutOfTurn { event, state, subject },
+            format!("Released of what is the device's: {it}")),
+        (F::Overlap { subject, other: sent, granule }, format!("{it}, overlaps, or shares a \
+            granule of 64 with, {place} sent to {there}")),
+        (F::PartialGranule { subject, granule }, format!("not whole granules of 64: {it}")),
+        (F::Forbidden { subject, range: block },
+            format!("lent from 0x1000..=0x1fff, which must not be: {it}")),
+        (F::MissingMaintenance { subject, edge: Edge::ForCpu, operation },
+            format!("handed back without invalidate of all of it: {it}")),
+        (F::MissingMaintenance { subject, edge: Edge::ForDevice, operation: clean },
+            format!("handed over without clean of all of it: {it}")),
+        (F::MissingBarrier { subject: ring, barrier: Barrier::BeforeDoorbell },
+            format!("without a barrier before the doorbell: {place} coherent for {there}")),
+        (F::MaintainsNothing { operation, phys: block, caller },
+            format!("invalidate of 0x1000..=0x1fff, which nobody has, {at}")),
+        (F::MaintainsBeyond { operation: clean, phys: block, subject, caller },
+            format!("clean of 0x1000..=0x1fff {at} goes beyond {it}")),
+        (F::WrongMaintenance { operation, phys: block, subject, state, caller }, format!(
+            "invalidate of 0x1000..=0x1fff {at}, where this is the device's: {it}")),
+        (F::NotHandedOver { device, dma: part, access, instead: None, caller },
+            format!("device 1 is about to write 0x3000..=0x3007, not its own, {at}")),
+        (F::NotHandedOver { device, dma: part, access, instead: Some((ring, State::Private)), caller },
+            format!("device 1 is about to write 0x3000..=0x3007, not its own, {at}; there, \
+                private: {place} coherent for {there}")),
+        (F::WrongDirection { dma: part, access, subject: sent, caller }, format!("about to write \
+            0x3000..=0x3007 {at}, against the direction of {place} sent to {there}")),
+        (F::OutsideLimits { device, dma: part, error: Error::ZeroLength, caller }, format!(
+            "device 1 cannot be told 0x3000..=0x3007: {}, {at}", Error::ZeroLength)),
+        (F::Overlong { subject, written }, format!("the device claims 7 bytes of {it}")),
+        (F::WrittenWhileLent { subject: sent, first, len },
+            format!("4 bytes at offset 12 changed while lent: {place} sent to {there}")),
+        (F::WrittenBeyond { subject, written, first, len },
+            format!("4 bytes at offset 12 changed, behind the 7 of {it}")),
+        (F::WrittenNothing { subject, written },
+            format!("the 7 bytes are what they were before: {it}")),
+        (F::Leaked { subject, state },
+            format!("its device was removed, it is the device's: {it}")),
+        (F::UsedAfterRemoval { device, event: None, caller: Some(caller) },
+            format!("device 1 was removed: it is about to be started {at}")),
+        (F::UsedAfterRemoval { device, event: Some(event), caller: None },
+            "device 1 was removed: Released".to_owned()),
+        (F::FreedInUse { block, subject, state, caller }, format!(
+            "0x1000..=0x1fff freed {at}, this in it is the device's: {it}")),
+        (F::FreeRefused { block, error: Error::ZeroLength, caller },
+            format!("not freed {at}: {}", Error::ZeroLength)),
+        (F::FreedUnknown { block, caller },
+            format!("0x1000..=0x1fff freed {at}, but not handed out")),
+        (F::HandedOutTwice { block, taken: phys(0x1800, 1), caller },
+            format!("0x1000..=0x1fff handed out {at}, somebody has 0x1800..=0x1800")),
+    ];
+    for (finding, words) in &said {
+        assert_eq!(finding.to_string(), *words);
+    }
+    let kinds: Vec<_> = said.iter().map(|(finding, _)| finding.kind()).collect();
+    assert!(Kind::ALL.iter().all(|kind| kinds.contains(kind)));
+}
+
+#[test]
+fn a_machine_inside_that_is_observed_is_told_as_well() {
+    let (machine, inner_told, outer_told) = (machine(), Told::default(), Told::default());
+    let inner = check(&machine, &inner_told);
+    let outer = check(&inner, &outer_told);
+    let device = device(&outer);
+
+    let lent = device.allocate::<FromDevice>(64).unwrap().sync_for_device();
+    outer.sync().clean(lines(&machine, lent.segment()));
+    drop(lent);
+    assert_eq!(inner_told.kinds(), [Kind::WrongMaintenance]);
+    assert_eq!(outer_told.kinds(), [Kind::WrongMaintenance]);
+
+    // SAFETY: the engines of these tests do nothing by themselves.
+    unsafe { device.assert_quiet() }.release_quarantine();
+    for counts in [inner.counts(), outer.counts()] {
+        assert_eq!((counts.followed, counts.findings()), (0, 1));
+    }
+    assert_eq!(outer.inside().counts(), inner.counts());
+}
+
+#[test]
+fn a_machine_on_which_everything_snoops_is_checked_without_maintenance() {
+    let (machine, told) = (machine().snooped(), Told::default());
+    let checked = check(&machine, &told);
+    let refused = Device::new(&checked, Limits::UNLIMITED, NO_SNOOP).map(drop);
+    assert_eq!(refused, Err(Error::EverythingSnoops));
+    let device = Device::new(&checked, Limits::UNLIMITED, Snooping::Snoops).unwrap();
+
+    let lent = device
+        .allocate::<Bidirectional>(100)
+        .unwrap()
+        .sync_for_device();
+    checked.about_to_start(&device, lent.segment(), Access::Writes);
+    drop(take_back(lent));
+
+    assert_eq!(told.kinds(), []);
+    assert_eq!(machine.0.caches().counts().cleaned, 0);
 }
 
 #[test]

@@ -238,7 +238,13 @@ pub(super) fn in_granules(phys: PhysRange, granule: usize) -> PhysRange {
 
 #[cfg(test)]
 mod tests {
+    use core::ptr::NonNull;
+
     use super::*;
+    use crate::{
+        addr::DmaAddr,
+        ledger::{Ledger, Slot},
+    };
 
     fn range(start: u64, len: u64) -> PhysRange {
         PhysRange::new(PhysAddr::new(start), len).unwrap()
@@ -251,6 +257,41 @@ mod tests {
         assert_eq!(in_granules(range(5, 1), 1), range(5, 1));
         let top = u64::MAX - 63;
         assert_eq!(in_granules(range(u64::MAX, 1), 64), range(top, 64));
+    }
+
+    #[test]
+    fn a_life_holds_its_bytes_and_splits_into_two_that_hold_theirs() {
+        let ledger: &Ledger = &Ledger::<[Slot; 1]>::new();
+        let start = NonNull::new(core::ptr::without_provenance_mut::<u8>(0x1000)).unwrap();
+        let whole = Life::begin(&Notice {
+            event: Event::Allocated,
+            device: ledger.enrol().unwrap(),
+            maintained: true,
+            memory: NonNull::slice_from_raw_parts(start, 100),
+            owned: range(0x2000, 128),
+            dma: DmaRange::new(DmaAddr::new(0x3000), 100).unwrap(),
+            direction: Some(DataDirection::ToDevice),
+            caller: None,
+        });
+        let (first, second) = whole.split(64).unwrap();
+
+        let ends = |life: &Life| {
+            let held = |at: &usize| life.holds(*at);
+            let (from, to) = ((0..0x2000).find(held), (0..0x2000).rfind(held));
+            (
+                from,
+                to,
+                life.phys,
+                life.dma.start().get(),
+                life.dma.len_bytes(),
+            )
+        };
+        let expected = (Some(0x1000), Some(0x1063), range(0x2000, 128), 0x3000, 100);
+        assert_eq!(ends(&whole), expected);
+        let expected = (Some(0x1000), Some(0x103f), range(0x2000, 64), 0x3000, 64);
+        assert_eq!(ends(&first), expected);
+        let expected = (Some(0x1040), Some(0x1063), range(0x2040, 64), 0x3040, 36);
+        assert_eq!(ends(&second), expected);
     }
 
     #[test]
