@@ -11,10 +11,8 @@
 //! use dma_api::{Checked, Device, Error, Limits, Machine, Snooping, ToDevice};
 //! use dma_api::check::{Access, Finding};
 //!
-//! # static INSIDE: std::sync::LazyLock<sim::SimMachine> =
-//! #     std::sync::LazyLock::new(|| sim::SimMachine::new(sim::Config::default()).unwrap());
 //! # type Board = &'static sim::SimMachine;
-//! # fn board() -> Board { &INSIDE }
+//! # fn board() -> Board { Box::leak(Box::new(sim::SimMachine::new(sim::Config::default()).unwrap())) }
 //! # macro_rules! log { ($($t:tt)*) => { println!($($t)*) } }
 //! # fn ring(_: dma_api::DmaRange) {}
 //! /// Room for 128 buffers at a time.

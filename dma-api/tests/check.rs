@@ -10,10 +10,10 @@
 use core::{cell::RefCell, num::NonZeroUsize, panic::Location, ptr::NonNull};
 
 use dma_api::{
-    Bidirectional, Block, BusMap, Checked, CpuOwned, DataDirection, Device, DeviceOwned, DirectMap,
-    Direction, DmaAddr, DmaAllocator, DmaRange, DmaSync, Error, Event, FromDevice, Geometry,
-    Ledger, Limits, LineRange, Machine, Notice, PhysAddr, PhysRange, Refused, Request, Snooping,
-    ToDevice,
+    Alignment, Assembled, Bidirectional, Block, BusMap, Checked, CpuOwned, DataDirection, Device,
+    DeviceOwned, DirectMap, Direction, DmaAddr, DmaAllocator, DmaRange, DmaSync, Error, Event,
+    FromDevice, Geometry, Ledger, Limits, LineRange, Machine, NoCoherentMemory, Notice, Parts,
+    PhysAddr, PhysRange, Pool, Refused, Region, Request, Slot, Snooping, ToDevice, Window,
     check::{Access, Barrier, Finding, Kind, Sink, State, Subject},
     handover::{Edge, Maintenance},
     observe::DeviceNotice,
@@ -22,13 +22,19 @@ use sim::{Config, DmaEngine, SimMachine};
 
 const NO_SNOOP: Snooping = Snooping::DoesNotSnoop;
 
+/// The simulated machine finds most of these mistakes, too; here it is the checker that is to.
 fn machine() -> SimMachine {
-    SimMachine::new(Config::default()).unwrap()
+    SimMachine::new(Config {
+        judges: false,
+        ..Config::default()
+    })
+    .unwrap()
 }
 
 fn filled_on_access() -> SimMachine {
     SimMachine::new(Config {
         fills_speculatively: false,
+        judges: false,
         ..Config::default()
     })
     .unwrap()
@@ -1426,15 +1432,55 @@ fn a_checked_machine_can_be_a_static() {
     struct Nowhere;
 }
 
+/// Caches of 64-byte lines that nobody looks behind, and that any number of threads may use.
+struct NoCaches;
+
+// SAFETY: no device accesses the test's memory.
+unsafe impl DmaSync for NoCaches {
+    fn geometry(&self) -> Geometry {
+        Geometry::new(64, 64).unwrap()
+    }
+    fn clean(&self, _: LineRange<'_>) {}
+    unsafe fn invalidate(&self, _: LineRange<'_>) {}
+    fn clean_and_invalidate(&self, _: LineRange<'_>) {}
+    fn complete(&self) {}
+    fn before_doorbell(&self, _: NonNull<u8>) {}
+    fn after_completion(&self, _: NonNull<u8>) {}
+}
+
+type WithoutCaches = Assembled<'static, NoCaches, &'static Pool<8>, NoCoherentMemory>;
+
+/// A machine of `len` bytes whose parts live for ever.
+fn without_caches(len: usize) -> &'static WithoutCaches {
+    fn leak<T>(value: T) -> &'static T {
+        Box::leak(Box::new(value))
+    }
+    let memory = Box::leak(vec![0_u128; len / 8].into_boxed_slice());
+    let start = NonNull::from(&mut memory[..]).cast::<u8>();
+    // SAFETY: half of the memory is enough for what is left behind the first multiple of 64.
+    let start = unsafe { start.add(start.align_offset(64)) };
+    let (phys, unit) = (PhysAddr::new(0x8000_0000), Alignment::new(64).unwrap());
+    let pool: &'static Pool<8> = leak(Pool::new());
+    // SAFETY: the memory is leaked, and the pool's alone.
+    unsafe { pool.adopt(start, phys, len, unit) }.unwrap();
+    let parts = Parts {
+        sync: NoCaches,
+        memory: pool,
+        coherent_source: NoCoherentMemory,
+        // SAFETY: as above.
+        direct_map: DirectMap::one(leak(unsafe { Region::new(start, phys, len) }.unwrap())),
+        bus: BusMap::one(leak(Window::identity(phys, len as u64).unwrap())),
+        ledger: leak(Ledger::<[Slot; 32]>::new()),
+    };
+    // SAFETY: they were made for one another.
+    leak(unsafe { Assembled::new(parts) })
+}
+
 #[test]
 fn drivers_on_several_threads_are_not_mistaken_for_one_another() {
-    let machine = SimMachine::new(Config {
-        cached_len: 4 << 10,
-        ..Config::default()
-    })
-    .unwrap();
+    let machine = without_caches(4 << 10);
     let print = |finding: &Finding| eprintln!("{finding}");
-    let checked: Checked<_, 16, _> = Checked::new(&machine, print).with_sums();
+    let checked: Checked<_, 16, _> = Checked::new(machine, print).with_sums();
 
     std::thread::scope(|scope| {
         for len in [64, 100, 1000] {

@@ -41,6 +41,8 @@ fn read_all(mut disk: File) -> Result<(), Box<dyn Error>> {
     println!("IMAGE simulated demo");
     let machine = SimMachine::new(Config {
         adversary: Adversary::seeded(1),
+        // Of a disk of any size.
+        records: false,
         ..Config::default()
     })?;
     let device = Device::new(&machine, Limits::UNLIMITED, Snooping::DoesNotSnoop)?;

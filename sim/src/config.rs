@@ -54,6 +54,9 @@ pub struct Config {
     pub snooping: Snooping,
     /// What the hardware does of its own accord.
     pub adversary: Adversary,
+    /// Whether a machine that is dropped panics if something was found wrong that nobody has asked for. A test of wrong
+    /// drivers that looks at other things says `false`.
+    pub judges: bool,
     /// Whether the history is kept, from which a failure is explained. It grows with every step.
     pub records: bool,
 }
@@ -132,6 +135,7 @@ impl Default for Config {
             unit: 64,
             snooping: Snooping::DoesNotSnoop,
             adversary: Adversary::Lazy,
+            judges: true,
             records: true,
         }
     }

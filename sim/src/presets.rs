@@ -2,7 +2,7 @@
 
 use dma_api::Snooping;
 
-use crate::config::{Config, Invalidate, Maintained, Outer, Scope};
+use crate::config::{Config, Invalidate, Maintained, Outer};
 
 /// Every preset.
 #[must_use]
@@ -180,7 +180,7 @@ pub fn uncached_alias() -> Config {
 }
 
 /// All of it at once: small lines in large granules, two levels maintained apart, three cores, two colours, no order by
-/// address, no pure invalidate promised.
+/// address, an uncached alias.
 #[must_use]
 pub fn nightmare() -> Config {
     Config {
@@ -193,10 +193,11 @@ pub fn nightmare() -> Config {
             maintained: Maintained::ByItself,
         }),
         cores: 3,
-        scope: Scope::AllCores,
         colours: 2,
         ordered_by_address: false,
         store_buffer: 3,
+        uncached_alias: true,
+        uncached_len: 0,
         unit: 256,
         ..Config::default()
     }

@@ -12,7 +12,7 @@ use crate::{
     violation::Oracle,
 };
 
-/// Bytes that a device writes to memory at a time.
+/// Most bytes that a device's write brings to memory at a time; never a whole line, so that a fill may see a part of it.
 const BURST: usize = 16;
 
 impl State {
@@ -460,10 +460,11 @@ impl State {
                         self.gold[byte] = Some(*value);
                     }
                 }
-                for (index, burst) in bytes.chunks(BURST).enumerate() {
+                let size = (self.layout.line / 2).clamp(1, BURST);
+                for (index, burst) in bytes.chunks(size).enumerate() {
                     self.posted.push(Posted {
                         route,
-                        at: at + index * BURST,
+                        at: at + index * size,
                         bytes: burst.to_vec(),
                         honest,
                     });
