@@ -48,8 +48,9 @@ impl<'d, M: Machine + Clone> Bare<'d, M> {
     /// Stores the value that `value` gives for each byte's offset.
     pub(crate) fn store(&self, bytes: &Range<usize>, value: impl Fn(usize) -> u8) {
         for offset in self.inside(bytes) {
-            // SAFETY: the offset is inside the buffer, which is this value's own (invariant of `cpu`).
-            unsafe { self.cpu.add(offset).write_volatile(value(offset)) };
+            let place = self.at(offset);
+            // SAFETY: it is inside the buffer, which is this value's own (invariant of `cpu`).
+            unsafe { place.write_volatile(value(offset)) };
         }
     }
 
@@ -61,8 +62,9 @@ impl<'d, M: Machine + Clone> Bare<'d, M> {
         expected: impl Fn(usize) -> u8,
     ) -> Run {
         for offset in self.inside(bytes) {
+            let place = self.at(offset);
             // SAFETY: as in `store`.
-            let found = unsafe { self.cpu.add(offset).read_volatile() };
+            let found = unsafe { place.read_volatile() };
             same_byte(what, offset, found, expected(offset))?;
         }
         Ok(())

@@ -25,7 +25,8 @@ const MOST: usize = 64;
 
 pub(crate) fn memory_is_exhausted_and_comes_back<M: Machine + Clone>(device: &Device<M>) -> Run {
     let largest = largest(device)?;
-    for _ in 0..2 {
+    let mut rounds = [0_u64; 2];
+    for round in &mut rounds {
         let mut held = [const { None::<CpuOwned<M, FromDevice>> }; MOST];
         let mut ended = None;
         for place in &mut held {
@@ -34,6 +35,7 @@ pub(crate) fn memory_is_exhausted_and_comes_back<M: Machine + Clone>(device: &De
                     bytes("memory handed out again", buffer.as_mut_slice(), |_| 0)?;
                     buffer.as_mut_slice().fill(0xff);
                     *place = Some(buffer);
+                    *round = round.saturating_add(1);
                 }
                 Err(error) => {
                     ended = Some(error);
@@ -55,6 +57,9 @@ pub(crate) fn memory_is_exhausted_and_comes_back<M: Machine + Clone>(device: &De
             }
         }
     }
+    let [first, again] = rounds;
+    equal("there was one before", u64::from(first > 0), 1)?;
+    equal("as many as there were before", again, first)?;
     Ok(())
 }
 
@@ -141,7 +146,7 @@ pub(crate) fn lent_buffers_have_no_address_in_common<M: Machine + Clone>(
     let mut segments = [const { None::<DmaRange> }; HELD];
     let mut held = [const { None }; HELD];
     for (index, place) in held.iter_mut().enumerate() {
-        let len = index.saturating_mul(97).saturating_add(1);
+        let len = HELD.saturating_sub(index).saturating_mul(97);
         let lent = device.allocate::<FromDevice>(len)?.sync_for_device();
         let taken = segments.iter().flatten();
         let shared = taken.filter(|other| other.overlaps(lent.segment())).count();

@@ -145,7 +145,7 @@ checks! {
     Engine lines::the_byte_behind_whole_lines_is_reached: A4;
     Engine lines::a_clean_reaches_every_byte_of_its_range: A9, G2, H2;
     Engine lines::an_invalidate_reaches_every_byte_of_its_range_and_no_other_granule: A7, A9, G2, H1;
-    Engine lines::a_clean_and_invalidate_reaches_every_byte_of_its_range: A9, G1, G2;
+    Engine lines::a_clean_and_invalidate_reaches_every_byte_of_its_range: A9, G2;
     Engine lines::memory_lent_in_place_is_seen_from_its_first_byte_to_its_last: A9, C1;
     Machine lines::memory_is_lent_in_place_only_with_whole_granules: C11, I10;
     Machine ownership::a_dropped_buffer_of_the_device_waits_in_quarantine: B6, I5;
@@ -168,7 +168,7 @@ checks! {
     Engine transfers::a_part_is_handed_over_alone: E5;
     Engine ordering::a_doorbell_finds_the_last_byte_that_was_stored: F1, F5;
     Engine ordering::a_descriptor_leads_to_the_data_it_names: F4, F5;
-    Engine ordering::a_completion_brings_the_data_posted_before_it: F2, F5;
+    Engine ordering::a_completion_brings_what_was_posted_before_it: F2, F5;
     Engine ordering::coherent_memory_is_seen_by_both_sides: F3, F5;
     Engine ordering::coherent_memory_keeps_nothing_of_a_cached_owner: E4, G5;
     Engine ordering::a_ring_in_coherent_memory_goes_round: C8, F2;

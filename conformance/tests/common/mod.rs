@@ -5,7 +5,7 @@ use dma_api::DmaAddr;
 use sim::DmaEngine;
 
 /// The simulator's engine.
-pub struct Simulated<'m>(pub DmaEngine<'m>);
+pub(crate) struct Simulated<'m>(pub(crate) DmaEngine<'m>);
 
 impl Engine for Simulated<'_> {
     fn read(&mut self, from: DmaAddr, into: &mut [u8]) -> Result<(), BusFault> {
@@ -25,9 +25,9 @@ impl Engine for Simulated<'_> {
 
 /// Which checks failed and were skipped, and why.
 #[derive(Debug, Default)]
-pub struct Kept {
-    pub failed: Vec<(&'static str, Failure)>,
-    pub skipped: Vec<(&'static str, Reason)>,
+pub(crate) struct Kept {
+    pub(crate) failed: Vec<(&'static str, Failure)>,
+    pub(crate) skipped: Vec<(&'static str, Reason)>,
 }
 
 impl Report for Kept {
