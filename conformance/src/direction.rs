@@ -5,18 +5,18 @@ use dma_api::{Bidirectional, Device, DeviceWrites, Error, FromDevice, Machine, T
 
 use crate::{
     ranges::{lengths, take_back},
-    report::{Failure, Outcome, bytes, equal, fill, pattern, refused},
+    report::{Failure, Run, bytes, equal, fill, pattern, refused},
 };
 
 /// The hand-over cleans and the hand-back invalidates: if the first did not reach memory, the second loses the bytes.
 pub(crate) fn bytes_survive_a_transfer_that_writes_nothing<M: Machine + Clone>(
     device: &Device<M>,
-) -> Outcome {
+) -> Run {
     survive::<M, FromDevice>(device)?;
     survive::<M, Bidirectional>(device)
 }
 
-fn survive<M: Machine + Clone, D: DeviceWrites>(device: &Device<M>) -> Outcome {
+fn survive<M: Machine + Clone, D: DeviceWrites>(device: &Device<M>) -> Run {
     for len in lengths(device.machine()) {
         let mut buffer = device.allocate::<D>(len)?;
         for round in 0..4 {
@@ -30,7 +30,7 @@ fn survive<M: Machine + Clone, D: DeviceWrites>(device: &Device<M>) -> Outcome {
 
 pub(crate) fn a_sent_buffer_still_holds_what_was_sent<M: Machine + Clone>(
     device: &Device<M>,
-) -> Outcome {
+) -> Run {
     for len in lengths(device.machine()) {
         let mut buffer = device.allocate::<ToDevice>(len)?;
         fill(buffer.as_mut_slice(), 5);
@@ -42,7 +42,7 @@ pub(crate) fn a_sent_buffer_still_holds_what_was_sent<M: Machine + Clone>(
 
 pub(crate) fn a_short_transfer_counts_only_what_was_written<M: Machine + Clone>(
     device: &Device<M>,
-) -> Outcome {
+) -> Run {
     let mut buffer = device.allocate::<FromDevice>(100)?;
     for written in [0, 1, 99, 100] {
         fill(buffer.as_mut_slice(), 6);
@@ -59,7 +59,8 @@ pub(crate) fn a_short_transfer_counts_only_what_was_written<M: Machine + Clone>(
         Ok(_) => Err(Failure::WrongError {
             what: "101 of 100 bytes",
             found: None,
-        }),
+        }
+        .into()),
         Err(refusal) => {
             equal(
                 "received of an overlong transfer",
@@ -77,9 +78,7 @@ pub(crate) fn a_short_transfer_counts_only_what_was_written<M: Machine + Clone>(
     }
 }
 
-pub(crate) fn values_are_read_back_from_any_offset<M: Machine + Clone>(
-    device: &Device<M>,
-) -> Outcome {
+pub(crate) fn values_are_read_back_from_any_offset<M: Machine + Clone>(device: &Device<M>) -> Run {
     let mut buffer = device.allocate::<Bidirectional>(64)?;
     buffer.write(3, &0x1122_3344_5566_7788_u64)?;
     let buffer = take_back(buffer.sync_for_device());

@@ -3,17 +3,28 @@
 
 pub mod report;
 
+pub mod engine;
+
 mod ranges;
+
+mod bare;
+
+mod lines;
 
 mod ownership;
 
 mod direction;
 
+mod transfers;
+
+mod ordering;
+
 mod constraints;
 
 mod pools;
 
-mod suite;
+pub mod suite;
 
-pub use report::{Failure, Report, equal};
-pub use suite::{Summary, run};
+pub use engine::{BusFault, Engine};
+pub use report::{Check, Failure, Outcome, Reason, Report, equal};
+pub use suite::{CHECKS, Summary, run, run_with};

@@ -1,9 +1,17 @@
 //! Ranges: every buffer is alone in its granules, whatever its length, and its addresses lead back to it.
-#![expect(unsafe_code, reason = "a check states that no device was started")]
+#![expect(
+    unsafe_code,
+    reason = "a check states that no device was started, or names no byte"
+)]
 
-use dma_api::{CpuOwned, Device, DeviceOwned, Direction, DmaSync, FromDevice, Machine, ToDevice};
+use core::{num::NonZeroUsize, ptr::NonNull};
 
-use crate::report::{Failure, Outcome, bytes, equal, fill, pattern};
+use dma_api::{
+    CpuOwned, Device, DeviceOwned, Direction, DmaAddr, DmaRange, DmaSync, Error, FromDevice,
+    LineRange, Machine, PhysAddr, PhysRange, ToDevice,
+};
+
+use crate::report::{Failure, Run, bytes, equal, fill, pattern, refused};
 
 /// Lengths round the line and granule of a machine: one byte, one less, exact, one more, several.
 pub(crate) fn lengths<M: Machine>(machine: &M) -> [usize; 8] {
@@ -21,9 +29,60 @@ pub(crate) fn lengths<M: Machine>(machine: &M) -> [usize; 8] {
     ]
 }
 
+/// No byte, no line, no buffer.
+pub(crate) fn a_range_of_no_bytes_is_refused<M: Machine + Clone>(device: &Device<M>) -> Run {
+    let zero = |error: &Error| *error == Error::ZeroLength;
+    refused("no bytes", device.allocate::<FromDevice>(0), zero)?;
+    refused(
+        "no coherent bytes",
+        device.allocate_coherent(0).map(drop),
+        zero,
+    )?;
+    let none = NonNull::slice_from_raw_parts(NonNull::<u8>::dangling(), 0);
+    refused(
+        "no bytes of the direct map",
+        device.machine().direct_map().to_phys(none),
+        zero,
+    )?;
+    // SAFETY: no byte is mapped, and none is named.
+    let lines = unsafe { LineRange::new(none, PhysAddr::new(0)) };
+    refused("the lines of no bytes", lines, zero)
+}
+
+/// A range may end with the last address there is, but not go on behind it.
+pub(crate) fn a_range_does_not_go_on_behind_the_last_address<M: Machine + Clone>(
+    device: &Device<M>,
+) -> Run {
+    let last = NonNull::<u8>::dangling().with_addr(NonZeroUsize::MAX);
+    let wraps = NonNull::slice_from_raw_parts(last, 2);
+    refused(
+        "the last CPU address and one more",
+        device.machine().direct_map().to_phys(wraps),
+        |error| {
+            matches!(
+                error,
+                Error::RangeWraps { .. } | Error::NotInDirectMap { .. }
+            )
+        },
+    )?;
+    let top = PhysAddr::new(u64::MAX);
+    let behind = |error: &Error| matches!(error, Error::RangeWraps { .. });
+    refused(
+        "the last physical address and one more",
+        PhysRange::new(top, 2).and_then(|range| device.machine().bus().to_dma(range)),
+        behind,
+    )?;
+    refused(
+        "the last DMA address and one more",
+        DmaRange::new(DmaAddr::new(u64::MAX), 2)
+            .and_then(|range| device.machine().bus().to_phys(range)),
+        behind,
+    )
+}
+
 pub(crate) fn buffers_start_on_a_granule_and_are_zero<M: Machine + Clone>(
     device: &Device<M>,
-) -> Outcome {
+) -> Run {
     for len in lengths(device.machine()) {
         let mut buffer = device.allocate::<FromDevice>(len)?;
         equal("length", buffer.len_bytes() as u64, len as u64)?;
@@ -42,7 +101,7 @@ pub(crate) fn buffers_start_on_a_granule_and_are_zero<M: Machine + Clone>(
 
 pub(crate) fn the_device_address_leads_back_to_the_bytes<M: Machine + Clone>(
     device: &Device<M>,
-) -> Outcome {
+) -> Run {
     for len in lengths(device.machine()) {
         let mut buffer = device.allocate::<ToDevice>(len)?;
         let start = buffer.as_mut_slice().as_mut_ptr().addr() as u64;
@@ -69,7 +128,7 @@ pub(crate) fn the_device_address_leads_back_to_the_bytes<M: Machine + Clone>(
 }
 
 /// Maintenance of one buffer must not reach the next one, which the CPU writes meanwhile.
-pub(crate) fn a_neighbour_keeps_its_bytes<M: Machine + Clone>(device: &Device<M>) -> Outcome {
+pub(crate) fn a_neighbour_keeps_its_bytes<M: Machine + Clone>(device: &Device<M>) -> Run {
     for len in lengths(device.machine()) {
         let first = device.allocate::<FromDevice>(len)?;
         let mut second = device.allocate::<FromDevice>(len)?;
@@ -91,9 +150,7 @@ pub(crate) fn take_back<M: Machine, D: Direction>(lent: DeviceOwned<M, D>) -> Cp
 }
 
 /// A buffer can be split only between granules, and what is split is given back whole.
-pub(crate) fn a_buffer_splits_between_granules_only<M: Machine + Clone>(
-    device: &Device<M>,
-) -> Outcome {
+pub(crate) fn a_buffer_splits_between_granules_only<M: Machine + Clone>(device: &Device<M>) -> Run {
     let unit = device
         .granule()
         .max(device.limits().segment_alignment())
@@ -109,7 +166,8 @@ pub(crate) fn a_buffer_splits_between_granules_only<M: Machine + Clone>(
                 return Err(Failure::WrongError {
                     what: "a split at the end",
                     found: None,
-                });
+                }
+                .into());
             }
         };
     }
@@ -120,7 +178,8 @@ pub(crate) fn a_buffer_splits_between_granules_only<M: Machine + Clone>(
                 return Err(Failure::WrongError {
                     what: "a split in a granule",
                     found: None,
-                });
+                }
+                .into());
             }
         };
     }

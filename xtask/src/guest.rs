@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::machine::Checks;
+
 /// The exit code of a pass. Resets, power-offs and triple faults give 0 by themselves, so 0 can mean nothing.
 const PASS_CODE: i32 = 33;
 
@@ -36,13 +38,19 @@ pub(crate) fn passed(code: Option<i32>, output: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether a conformance run passed exactly `expected` checks: none failed, and as many lines as the image counted.
-pub(crate) fn checks(output: &str, expected: usize) -> Result<()> {
-    let mut passed = 0;
+/// Whether a conformance run passed and skipped exactly the `expected` checks: none failed, and as many lines as the image
+/// counted.
+pub(crate) fn checks(output: &str, expected: Checks) -> Result<()> {
+    let mut found = Checks {
+        passed: 0,
+        skipped: 0,
+    };
     let mut failed = Vec::new();
     for check in lines(output).filter_map(|line| line.strip_prefix("CHECK ")) {
-        match check.split_once(' ') {
-            Some((_, "ok")) => passed += 1,
+        let mut words = check.splitn(3, ' ').skip(2);
+        match words.next() {
+            Some("ok") => found.passed += 1,
+            Some(outcome) if outcome.starts_with("skipped: ") => found.skipped += 1,
             _ => failed.push(check),
         }
     }
@@ -53,14 +61,15 @@ pub(crate) fn checks(output: &str, expected: usize) -> Result<()> {
         failed.join("; ")
     );
     ensure!(
-        passed == expected,
-        "{passed} checks passed, and there should be {expected}: if that is right, it is `checks` in xtask/src/machine.rs"
+        found == expected,
+        "{found:?}, and it should be {expected:?}: if that is right, it is `checks` in xtask/src/machine.rs"
     );
 
     let summary = only(output, "CHECKS ")?;
+    let Checks { passed, skipped } = found;
     ensure!(
-        summary == format!("{passed} passed, 0 failed"),
-        "{passed} lines say ok, the summary {summary:?}"
+        summary == format!("{passed} passed, 0 failed, {skipped} skipped"),
+        "{passed} lines say ok and {skipped} skipped, the summary {summary:?}"
     );
     Ok(())
 }
@@ -150,20 +159,24 @@ mod tests {
 
     #[test]
     fn checks_are_counted_and_none_may_fail() {
-        let both = "CHECK a ok\r\nCHECK b ok\nCHECKS 2 passed, 0 failed\n";
-        assert!(checks(both, 2).is_ok());
-        assert!(checks(both, 1).is_err());
-        assert!(checks(both, 3).is_err());
-        assert!(
-            checks(
-                "CHECK a ok\nCHECK b FAILED late\nCHECKS 1 passed, 1 failed\n",
-                1
-            )
-            .is_err()
-        );
-        assert!(checks("CHECK a ok\nCHECKS 2 passed, 0 failed\n", 1).is_err());
-        assert!(checks("CHECK a ok\n", 1).is_err());
-        assert!(checks("CHECK a\nCHECKS 1 passed, 0 failed\n", 1).is_err());
+        let expected = |passed, skipped| Checks { passed, skipped };
+        let both = "CHECK A1 a ok\r\nCHECK - b ok\nCHECKS 2 passed, 0 failed, 0 skipped\n";
+        assert!(checks(both, expected(2, 0)).is_ok());
+        assert!(checks(both, expected(1, 0)).is_err());
+        assert!(checks(both, expected(3, 0)).is_err());
+        assert!(checks(both, expected(2, 1)).is_err());
+        let one = "CHECK A1,A2 a ok\nCHECK A3 b skipped: because\n";
+        let counted = |summary: &str| checks(&format!("{one}{summary}\n"), expected(1, 1));
+        assert!(counted("CHECKS 1 passed, 0 failed, 1 skipped").is_ok());
+        assert!(counted("CHECKS 1 passed, 0 failed, 0 skipped").is_err());
+        assert!(counted("CHECKS 2 passed, 0 failed, 1 skipped").is_err());
+        assert!(counted("").is_err());
+        let failed = "CHECK A1 a ok\nCHECK A2 b FAILED late\n";
+        let summary = "CHECKS 1 passed, 1 failed, 0 skipped\n";
+        assert!(checks(&format!("{failed}{summary}"), expected(1, 0)).is_err());
+        let cut_off = "CHECK A1 a\nCHECKS 1 passed, 0 failed, 0 skipped\n";
+        assert!(checks(cut_off, expected(1, 0)).is_err());
+        assert!(checks(cut_off, expected(0, 0)).is_err());
     }
 
     #[test]

@@ -13,8 +13,8 @@ pub(crate) struct Machine {
     pub(crate) emulator: &'static str,
     /// The Debian package that has it.
     pub(crate) package: &'static str,
-    /// How many checks its image's conformance run has: the number its last line but one says, `CHECKS N passed`.
-    pub(crate) checks: usize,
+    /// How many checks its image's conformance run passes and skips: the numbers that its last line but one says.
+    pub(crate) checks: Checks,
     /// Whether the image must maintain caches.
     pub(crate) devices: Devices,
     /// Arguments that do not depend on the run: the board, and the device by which the image sets the exit code.
@@ -22,6 +22,14 @@ pub(crate) struct Machine {
     /// The block device's model and its properties.
     disk: &'static str,
     words: Words,
+}
+
+/// The checks of a conformance run in which none fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Checks {
+    pub(crate) passed: usize,
+    /// Checks that need what the machine does not have.
+    pub(crate) skipped: usize,
 }
 
 /// What devices see of what the caches hold.
@@ -61,7 +69,10 @@ pub(crate) const MACHINES: [Machine; 4] = [
         triple: "aarch64-unknown-none",
         emulator: "qemu-system-aarch64",
         package: "qemu-system-arm",
-        checks: 39,
+        checks: Checks {
+            passed: 73,
+            skipped: 46,
+        },
         devices: Devices::DoNotSnoop,
         // Legacy virtio is what this board gives unless told otherwise.
         board: &[
@@ -82,7 +93,10 @@ pub(crate) const MACHINES: [Machine; 4] = [
         triple: "riscv64gc-unknown-none-elf",
         emulator: "qemu-system-riscv64",
         package: "qemu-system-misc",
-        checks: 40,
+        checks: Checks {
+            passed: 74,
+            skipped: 46,
+        },
         devices: Devices::DoNotSnoop,
         board: &[
             "-M",
@@ -102,7 +116,10 @@ pub(crate) const MACHINES: [Machine; 4] = [
         triple: "mipsel-unknown-none",
         emulator: "qemu-system-mipsel",
         package: "qemu-system-mips",
-        checks: 39,
+        checks: Checks {
+            passed: 113,
+            skipped: 6,
+        },
         devices: Devices::DoNotSnoop,
         board: &[
             "-M",
@@ -123,7 +140,10 @@ pub(crate) const MACHINES: [Machine; 4] = [
         triple: "x86_64-unknown-none",
         emulator: "qemu-system-x86_64",
         package: "qemu-system-x86",
-        checks: 59,
+        checks: Checks {
+            passed: 167,
+            skipped: 12,
+        },
         devices: Devices::Snoop,
         board: &[
             "-M",

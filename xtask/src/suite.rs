@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::disk::{self, Scratch, Source};
 use crate::golden::{self, Mode};
-use crate::machine::{Disks, MACHINES, Machine};
+use crate::machine::{Checks, Disks, MACHINES, Machine};
 use crate::steps::Steps;
 use crate::target::{Host, TARGETS, Target};
 use crate::toolchain::Toolchain;
@@ -92,7 +92,10 @@ fn check_machines(steps: &mut Steps, toolchain: &Toolchain) {
         });
         steps.check(&format!("conformance {name}"), || {
             let (image, source) = both(image.as_deref(), source.as_ref())?;
-            conformance(machine, image, source).map(|()| format!("{} checks", machine.checks))
+            conformance(machine, image, source).map(|()| {
+                let Checks { passed, skipped } = machine.checks;
+                format!("{passed} checks, {skipped} skipped")
+            })
         });
         steps.check(&format!("demo {name}"), || {
             let (image, source) = both(image.as_deref(), source.as_ref())?;

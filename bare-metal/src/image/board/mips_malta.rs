@@ -29,6 +29,8 @@ pub(crate) use pci::{DiskTransport, disk_transport};
 
 mod trap;
 
+mod engine;
+
 mod board;
 pub(crate) use board::{Board, SNOOPING, conform, machine};
 

@@ -39,6 +39,8 @@ mod tables;
 
 mod trap;
 
+mod engine;
+
 mod board;
 pub(crate) use board::{Board, SNOOPING, conform, machine};
 

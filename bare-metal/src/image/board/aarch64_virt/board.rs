@@ -71,5 +71,5 @@ fn boot() -> Result<Board, Error> {
 /// Runs the conformance suite. Nothing on this board tells which instructions were executed; that lines were asked for,
 /// and that none trapped, is all there is to see.
 pub(crate) fn conform(report: &mut impl Report) {
-    checks::both_kinds(machine(), || machine().sync().lines(), report);
+    checks::both_kinds(machine(), || machine().sync().lines(), None, report);
 }

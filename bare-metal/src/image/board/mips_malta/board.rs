@@ -12,7 +12,7 @@ use dma_api::{
 };
 use spin::Lazy;
 
-use super::{DMA_WINDOW_LEN, DMA_WINDOW_PHYS};
+use super::{DMA_WINDOW_LEN, DMA_WINDOW_PHYS, engine::Kseg1};
 use crate::image::{checks, counted::Counted};
 
 /// QEMU's virtio devices do snoop, as QEMU has no caches; the image treats them as if they did not, so that every
@@ -64,7 +64,12 @@ fn boot() -> Result<Board, arch_mips::Error> {
 }
 
 /// Runs the conformance suite. Nothing on this board tells which instructions were executed; that lines were asked for,
-/// and that none trapped, is all there is to see.
+/// that none trapped, and that KSEG1 shows the right bytes, is all there is to see.
 pub(crate) fn conform(report: &mut impl Report) {
-    checks::both_kinds(machine(), || machine().sync().lines(), report);
+    checks::both_kinds(
+        machine(),
+        || machine().sync().lines(),
+        Some(&mut Kseg1),
+        report,
+    );
 }

@@ -2,14 +2,14 @@
 #![expect(unsafe_code, reason = "the board promises what its memory map says")]
 
 use arch_x86::{FlushedCaches, Snooped, Uncached, uncached};
-use conformance::{Report, equal};
+use conformance::{Check, Report, equal};
 use dma_api::{
     Alignment, Assembled, BusMap, DirectMap, DmaSync, Error, Ledger, Machine, Parts, PhysAddr,
     Pool, Region, Slot, Snooping, Window, pointer_at_offset,
 };
 use spin::Lazy;
 
-use super::{COHERENT_LEN, COHERENT_PHYS, DMA_WINDOW_LEN, DMA_WINDOW_PHYS};
+use super::{COHERENT_LEN, COHERENT_PHYS, DMA_WINDOW_LEN, DMA_WINDOW_PHYS, engine::Identity};
 use crate::image::{checks, counted::Counted};
 
 /// Every device of a PC snoops.
@@ -82,11 +82,16 @@ fn pc<S: DmaSync, const EVERYTHING_SNOOPS: bool>(caches: S) -> Pc<S, EVERYTHING_
 /// Runs the conformance suite on the board as it is, where not one line may be maintained, and on the board with a
 /// device that does not snoop.
 pub(crate) fn conform(report: &mut impl Report) {
-    conformance::run(machine(), Snooping::Snoops, report);
+    conformance::run_with(machine(), Snooping::Snoops, &mut Identity, report);
     let maintained = machine().sync().lines().total() as u64;
     report.check(
-        "no_line_is_maintained",
-        equal("lines maintained", maintained, 0),
+        Check::of_the_board("no_line_is_maintained"),
+        equal("lines maintained", maintained, 0).into(),
     );
-    checks::both_kinds(&*FLUSHED, || FLUSHED.sync().lines(), report);
+    checks::both_kinds(
+        &*FLUSHED,
+        || FLUSHED.sync().lines(),
+        Some(&mut Identity),
+        report,
+    );
 }

@@ -1,0 +1,153 @@
+//! Memory without a handle in between: loads, stores, single ranges of maintenance, and a DMA address, all at once.
+#![expect(
+    unsafe_code,
+    reason = "checks of the operations themselves go past the handles"
+)]
+
+use core::{ops::Range, ptr::NonNull};
+
+use dma_api::{
+    Bidirectional, Device, DeviceOwned, Direction, DmaRange, DmaSync, LineRange, Machine, PhysRange,
+};
+
+use crate::{
+    engine::part,
+    ranges::take_back,
+    report::{Run, Stop, same_byte},
+};
+
+/// A buffer that was lent and of which no device is told: what the suite does with it is nobody else's business.
+pub(crate) struct Bare<'d, M: Machine> {
+    device: &'d Device<M>,
+    owner: DeviceOwned<M, Bidirectional>,
+    /// Invariant: the bytes of `owner`, which nothing reaches through `owner` until it is taken back.
+    cpu: NonNull<u8>,
+    phys: PhysRange,
+}
+
+impl<'d, M: Machine + Clone> Bare<'d, M> {
+    /// `len` bytes, all zero, from a granule's start on.
+    pub(crate) fn new(device: &'d Device<M>, len: usize) -> Result<Self, Stop> {
+        let owner = device.allocate::<Bidirectional>(len)?.sync_for_device();
+        let machine = device.machine();
+        let phys = machine.bus().to_phys(owner.segment())?;
+        let cpu = machine.direct_map().to_cpu(phys)?.cast();
+        Ok(Self {
+            device,
+            owner,
+            cpu,
+            phys,
+        })
+    }
+
+    /// The addresses of some of the bytes for a device.
+    pub(crate) fn segment(&self, bytes: &Range<usize>) -> Result<DmaRange, Stop> {
+        part(self.owner.segment(), bytes.start, bytes.len())
+    }
+
+    /// Stores the value that `value` gives for each byte's offset.
+    pub(crate) fn store(&self, bytes: &Range<usize>, value: impl Fn(usize) -> u8) {
+        for offset in self.inside(bytes) {
+            let place = self.at(offset);
+            // SAFETY: it is inside the buffer, which is this value's own (invariant of `cpu`).
+            unsafe { place.write_volatile(value(offset)) };
+        }
+    }
+
+    /// Demands that the CPU loads the value that `expected` gives for each byte's offset.
+    pub(crate) fn holds(
+        &self,
+        what: &'static str,
+        bytes: &Range<usize>,
+        expected: impl Fn(usize) -> u8,
+    ) -> Run {
+        for offset in self.inside(bytes) {
+            let place = self.at(offset);
+            // SAFETY: as in `store`.
+            let found = unsafe { place.read_volatile() };
+            same_byte(what, offset, found, expected(offset))?;
+        }
+        Ok(())
+    }
+
+    /// Cleans the lines of some of the bytes, and waits.
+    pub(crate) fn clean(&self, bytes: &Range<usize>) -> Run {
+        self.sync().clean(self.lines(bytes)?);
+        self.sync().complete();
+        Ok(())
+    }
+
+    /// Invalidates the lines of some of the bytes, and waits.
+    pub(crate) fn invalidate(&self, bytes: &Range<usize>) -> Run {
+        let lines = self.lines(bytes)?;
+        // SAFETY: the granules are this value's own, and a check knows what it does without.
+        unsafe { self.sync().invalidate(lines) };
+        self.sync().complete();
+        Ok(())
+    }
+
+    /// Cleans and invalidates the lines of some of the bytes, and waits.
+    pub(crate) fn clean_and_invalidate(&self, bytes: &Range<usize>) -> Run {
+        self.sync().clean_and_invalidate(self.lines(bytes)?);
+        self.sync().complete();
+        Ok(())
+    }
+
+    /// Puts everything in place for a device that does not snoop.
+    pub(crate) fn hand_over(&self, bytes: &Range<usize>) -> Run {
+        self.clean(bytes)?;
+        self.sync().before_doorbell(self.at(bytes.start));
+        Ok(())
+    }
+
+    /// The barrier after the completion of a transfer.
+    pub(crate) fn after_completion(&self, bytes: &Range<usize>) {
+        self.sync().after_completion(self.at(bytes.start));
+    }
+
+    /// The barrier before a doorbell.
+    pub(crate) fn before_doorbell(&self, bytes: &Range<usize>) {
+        self.sync().before_doorbell(self.at(bytes.start));
+    }
+
+    /// Lends some of the bytes to the device, where they are.
+    pub(crate) fn lend<D: Direction>(
+        &self,
+        bytes: &Range<usize>,
+    ) -> Result<DeviceOwned<M, D>, dma_api::Error> {
+        let bytes = self.inside(bytes);
+        let memory = NonNull::slice_from_raw_parts(self.at(bytes.start), bytes.len());
+        // SAFETY: the bytes are this value's own, and a check stores nothing to them before it has them back.
+        unsafe { self.device.lend_in_place::<D>(memory) }
+    }
+
+    /// Gives the memory back.
+    pub(crate) fn give_back(self) {
+        drop(take_back(self.owner));
+    }
+
+    fn lines(&self, bytes: &Range<usize>) -> Result<LineRange<'_>, Stop> {
+        let bytes = self.inside(bytes);
+        let memory = NonNull::slice_from_raw_parts(self.at(bytes.start), bytes.len());
+        let first = self.phys.start().checked_add(bytes.start as u64);
+        let first = first.unwrap_or(self.phys.start());
+        // SAFETY: the bytes are part of a buffer, which is contiguous.
+        Ok(unsafe { LineRange::new(memory, first) }?)
+    }
+
+    /// Those of the bytes that there are.
+    fn inside(&self, bytes: &Range<usize>) -> Range<usize> {
+        let end = self.owner.len_bytes();
+        bytes.start.min(end)..bytes.end.min(end)
+    }
+
+    fn at(&self, offset: usize) -> NonNull<u8> {
+        let last = self.owner.len_bytes().saturating_sub(1);
+        // SAFETY: the offset is inside the buffer.
+        unsafe { self.cpu.add(offset.min(last)) }
+    }
+
+    fn sync(&self) -> &M::Sync {
+        self.device.machine().sync()
+    }
+}
