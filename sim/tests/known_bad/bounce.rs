@@ -18,6 +18,11 @@ use Version::{Right, Shipped};
 fn short_transfer_copied_back_whole(bench: &Bench<'_>, version: Version) -> Outcome {
     let Bench { cpu, line, .. } = *bench;
     let (slot, client) = (0, line);
+    cpu.store(slot, &vec![0; line]);
+    cpu.hand_out(slot, line);
+    cpu.store(slot, &vec![0x5e; line]);
+    cpu.give_back(slot, line);
+
     cpu.own(client, line);
     cpu.store(client, &vec![1; line]);
     cpu.own(slot, line);
@@ -48,6 +53,24 @@ fn more_copied_back_than_was_written(bench: &Bench<'_>, version: Version) -> Out
     match version {
         Shipped => cpu.copy(slot, client, line),
         Right => cpu.copy(slot, client, line / 2),
+    }
+    Ok(())
+}
+
+/// A device's word for how much it has written, believed: what lies behind the bounce buffer is copied out with it.
+fn length_believed(bench: &Bench<'_>, version: Version) -> Outcome {
+    let Bench { cpu, line, .. } = *bench;
+    let (slot, client, claimed) = (0, 2 * line, line + 1);
+    cpu.own(client, 2 * line);
+    cpu.own(slot, line);
+    cpu.done(slot, line);
+    cpu.clean(slot, line);
+    bench.receives(slot, line, line)?;
+    cpu.invalidate(slot, line);
+    cpu.take_back(slot, line);
+    match version {
+        Shipped => cpu.copy(slot, client, claimed),
+        Right => cpu.copy(slot, client, claimed.min(line)),
     }
     Ok(())
 }
@@ -166,6 +189,9 @@ pub(crate) fn bugs() -> Vec<Bug> {
             more_copied_back_than_was_written,
         )
         .shown_by(Oracle::Leaked, [Lazy]),
+        Bug::new("a length believed", length_believed)
+            .lines(4)
+            .shown_by(Oracle::Leaked, [Lazy]),
         Bug::new(
             "dirty lines over the bounce buffer",
             dirty_lines_over_the_bounce_buffer,
