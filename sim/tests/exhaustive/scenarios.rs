@@ -1,7 +1,7 @@
 //! What the drivers do: each a transfer or two of the library's own buffers, with a device that does its part when it likes.
 #![expect(unsafe_code, reason = "the drivers state that their device is done")]
 
-use std::error::Error;
+use core::error::Error;
 
 use dma_api::{
     Bidirectional, CpuOwned, Device, DeviceOwned, DeviceWrites, DmaAddr, FromDevice, Limits,

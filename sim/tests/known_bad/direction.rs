@@ -3,7 +3,7 @@
 use dma_api::{DataDirection, Snooping};
 use sim::{
     Adversary::{Dirtying, Eager, EvictingAfterWrites, Hoarding, LatePosted, Lazy, Tearing},
-    Config, Oracle, Start,
+    Config, Maintained, Oracle, Outer, Start,
     layout::Mapping,
     trial::Outcome,
 };
@@ -234,8 +234,14 @@ pub(crate) fn bugs() -> Vec<Bug> {
         Bug::new("a device believed not to snoop", believed_not_to_snoop)
             .on(Config {
                 uncached_alias: true,
+                outer: Some(Outer {
+                    line: 64,
+                    granule: 64,
+                    maintained: Maintained::WithTheInner,
+                }),
                 ..Config::default()
             })
+            .lines(1)
             .shown_by(Oracle::DeviceSeesStale, [Hoarding]),
     ]
 }
