@@ -78,6 +78,17 @@ impl<'m> Cpu<'m> {
         self.take(Step::HandBack { at, len });
     }
 
+    /// Says that an allocator of the driver's own hands out bytes, which it has set to zero: nobody else has them, and
+    /// nobody else's are seen in them.
+    pub fn hand_out(&self, at: usize, len: usize) {
+        self.take(Step::Allocate { at, len });
+    }
+
+    /// Says that bytes went back to an allocator of the driver's own: what they held is its former owner's.
+    pub fn give_back(&self, at: usize, len: usize) {
+        self.take(Step::Free { at, len });
+    }
+
     /// Stores bytes.
     pub fn store(&self, at: usize, bytes: &[u8]) {
         self.take(Step::Store {

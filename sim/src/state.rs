@@ -334,6 +334,8 @@ impl State {
             Owner::Both => self.used_by[byte] == Mapping::Uncached,
             _ => true,
         };
+        // From here on a program that does not see this cache sees what was written.
+        self.memory[byte] = cell;
         if let Some(gold) = self.gold[byte]
             && counts
             && old == gold
@@ -348,7 +350,6 @@ impl State {
             let detail = format!("written back from {name}");
             self.report(oracle, byte..byte + 1, Some((new, gold)), detail);
         }
-        self.memory[byte] = cell;
     }
 
     /// Writes a whole granule back if a line of it is dirty.
