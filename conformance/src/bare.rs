@@ -4,52 +4,68 @@
     reason = "checks of the operations themselves go past the handles"
 )]
 
-use core::{ops::Range, ptr::NonNull};
+use core::{num::NonZeroUsize, ops::Range, ptr::NonNull};
 
 use dma_api::{
-    Bidirectional, Device, DeviceOwned, Direction, DmaRange, DmaSync, LineRange, Machine, PhysRange,
+    Block, Device, DeviceOwned, Direction, DmaAllocator, DmaRange, DmaSync, Error, LineRange,
+    Machine, PhysRange, Request,
 };
 
 use crate::{
     engine::part,
-    ranges::take_back,
     report::{Run, Stop, same_byte},
 };
 
-/// A buffer that was lent and of which no device is told: what the suite does with it is nobody else's business.
+/// Memory of the machine's allocator, without a handle: what the suite does with it is nobody else's business.
 pub(crate) struct Bare<'d, M: Machine> {
     device: &'d Device<M>,
-    owner: DeviceOwned<M, Bidirectional>,
-    /// Invariant: the bytes of `owner`, which nothing reaches through `owner` until it is taken back.
-    cpu: NonNull<u8>,
-    phys: PhysRange,
+    block: Block,
+    /// Where the device sees the first `len` bytes.
+    dma: DmaRange,
+    len: usize,
 }
 
 impl<'d, M: Machine + Clone> Bare<'d, M> {
-    /// `len` bytes, all zero, from a granule's start on.
+    /// `len` bytes, all zero, from a granule's start on, of the first window of the bus that has room.
     pub(crate) fn new(device: &'d Device<M>, len: usize) -> Result<Self, Stop> {
-        let owner = device.allocate::<Bidirectional>(len)?.sync_for_device();
-        let machine = device.machine();
-        let phys = machine.bus().to_phys(owner.segment())?;
-        let cpu = machine.direct_map().to_cpu(phys)?.cast();
-        Ok(Self {
-            device,
-            owner,
-            cpu,
-            phys,
-        })
+        let (machine, granule) = (device.machine(), device.granule());
+        let wanted = NonZeroUsize::new(len).ok_or(Error::ZeroLength)?;
+        let mut refusal = Error::NoWindows;
+        for window in machine.bus().windows() {
+            let request = Request {
+                len: granule.round_up(wanted)?,
+                lowest: window.phys().start(),
+                highest: window.phys().last(),
+                alignment: granule,
+                boundary: None,
+                bus_offset: window.bus_offset(),
+            };
+            match machine.memory().allocate(&request) {
+                Ok(block) => {
+                    let phys = PhysRange::new(block.phys().start(), len as u64)?;
+                    return Ok(Self {
+                        dma: machine.bus().to_dma(phys)?,
+                        device,
+                        block,
+                        len,
+                    });
+                }
+                Err(error) => refusal = error,
+            }
+        }
+        Err(refusal.into())
     }
 
     /// The addresses of some of the bytes for a device.
     pub(crate) fn segment(&self, bytes: &Range<usize>) -> Result<DmaRange, Stop> {
-        part(self.owner.segment(), bytes.start, bytes.len())
+        part(self.dma, bytes.start, bytes.len())
     }
 
     /// Stores the value that `value` gives for each byte's offset.
     pub(crate) fn store(&self, bytes: &Range<usize>, value: impl Fn(usize) -> u8) {
         for offset in self.inside(bytes) {
             let place = self.at(offset);
-            // SAFETY: it is inside the buffer, which is this value's own (invariant of `cpu`).
+            // SAFETY: it is inside the block, which is this value's own.
             unsafe { place.write_volatile(value(offset)) };
         }
     }
@@ -114,7 +130,7 @@ impl<'d, M: Machine + Clone> Bare<'d, M> {
     pub(crate) fn lend<D: Direction>(
         &self,
         bytes: &Range<usize>,
-    ) -> Result<DeviceOwned<M, D>, dma_api::Error> {
+    ) -> Result<DeviceOwned<M, D>, Error> {
         let bytes = self.inside(bytes);
         let memory = NonNull::slice_from_raw_parts(self.at(bytes.start), bytes.len());
         // SAFETY: the bytes are this value's own, and a check stores nothing to them before it has them back.
@@ -122,29 +138,31 @@ impl<'d, M: Machine + Clone> Bare<'d, M> {
     }
 
     /// Gives the memory back.
-    pub(crate) fn give_back(self) {
-        drop(take_back(self.owner));
+    pub(crate) fn give_back(self) -> Run {
+        let Self { device, block, .. } = self;
+        device.machine().memory().free(block).map_err(Error::from)?;
+        Ok(())
     }
 
     fn lines(&self, bytes: &Range<usize>) -> Result<LineRange<'_>, Stop> {
         let bytes = self.inside(bytes);
         let memory = NonNull::slice_from_raw_parts(self.at(bytes.start), bytes.len());
-        let first = self.phys.start().checked_add(bytes.start as u64);
-        let first = first.unwrap_or(self.phys.start());
-        // SAFETY: the bytes are part of a buffer, which is contiguous.
+        let first = self.block.phys().start().checked_add(bytes.start as u64);
+        let first = first.unwrap_or(self.block.phys().start());
+        // SAFETY: the bytes are part of a block, which is contiguous.
         Ok(unsafe { LineRange::new(memory, first) }?)
     }
 
     /// Those of the bytes that there are.
     fn inside(&self, bytes: &Range<usize>) -> Range<usize> {
-        let end = self.owner.len_bytes();
+        let end = self.len;
         bytes.start.min(end)..bytes.end.min(end)
     }
 
     fn at(&self, offset: usize) -> NonNull<u8> {
-        let last = self.owner.len_bytes().saturating_sub(1);
-        // SAFETY: the offset is inside the buffer.
-        unsafe { self.cpu.add(offset.min(last)) }
+        let last = self.len.saturating_sub(1);
+        // SAFETY: the offset is inside the block.
+        unsafe { self.block.memory().cast().add(offset.min(last)) }
     }
 
     fn sync(&self) -> &M::Sync {

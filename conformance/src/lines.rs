@@ -53,8 +53,7 @@ pub(crate) fn a_clean_reaches_every_byte_of_its_range<M: Machine + Clone>(
 ) -> Run {
     let field = Field::new(device)?;
     pairs(field.line).try_for_each(|pair| field.clean(engine, pair))?;
-    field.memory.give_back();
-    Ok(())
+    field.memory.give_back()
 }
 
 pub(crate) fn an_invalidate_reaches_every_byte_of_its_range_and_no_other_granule<
@@ -65,8 +64,7 @@ pub(crate) fn an_invalidate_reaches_every_byte_of_its_range_and_no_other_granule
 ) -> Run {
     let field = Field::new(device)?;
     pairs(field.line).try_for_each(|pair| field.invalidate(engine, pair))?;
-    field.memory.give_back();
-    Ok(())
+    field.memory.give_back()
 }
 
 pub(crate) fn a_clean_and_invalidate_reaches_every_byte_of_its_range<M: Machine + Clone>(
@@ -75,8 +73,7 @@ pub(crate) fn a_clean_and_invalidate_reaches_every_byte_of_its_range<M: Machine 
 ) -> Run {
     let field = Field::new(device)?;
     pairs(field.line).try_for_each(|pair| field.clean_and_invalidate(engine, pair))?;
-    field.memory.give_back();
-    Ok(())
+    field.memory.give_back()
 }
 
 /// Memory that only the device reads is lent from any byte to any byte, beside bytes that are dirty.
@@ -101,8 +98,7 @@ pub(crate) fn memory_lent_in_place_is_seen_from_its_first_byte_to_its_last<M: Ma
         )?;
         drop(take_back(lent));
     }
-    memory.give_back();
-    Ok(())
+    memory.give_back()
 }
 
 /// Memory that only the device reads may lie anywhere; memory it writes must own its granules.
@@ -128,8 +124,7 @@ pub(crate) fn memory_is_lent_in_place_only_with_whole_granules<M: Machine + Clon
     refused("no bytes in place", none, |error| {
         *error == Error::ZeroLength
     })?;
-    memory.give_back();
-    Ok(())
+    memory.give_back()
 }
 
 /// The starts and lengths of [0, 2 lines) × [1, 5 lines): every pair for lines of up to 16 bytes. For longer ones every
@@ -190,8 +185,7 @@ impl<'d, M: Machine + Clone> Field<'d, M> {
             self.invalidate(engine, pair)?;
             self.clean_and_invalidate(engine, pair)
         })?;
-        self.memory.give_back();
-        Ok(())
+        self.memory.give_back()
     }
 
     fn places(&self, (start, len): (usize, usize)) -> Places {

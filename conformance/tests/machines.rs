@@ -25,9 +25,9 @@ use common::Kept;
 use conformance::{BusFault, CHECKS, Engine, Reason, run_with};
 use dma_api::{
     Alignment, Assembled, BusMap, DirectMap, DmaAddr, DmaRange, DmaSync, Geometry, Ledger,
-    LineRange, Machine, NoCoherentMemory, Parts, PhysAddr, Region, Slot, Snooping, Window,
+    LineRange, Machine, NoCoherentMemory, Parts, PhysAddr, Pool, Region, Slot, Snooping, Window,
 };
-use wrong::{Memory, RealMemory, Wrong};
+use wrong::{Memory, Wrong};
 
 /// Two buffers of 6 MiB fit below 16 MiB, and a third does not.
 const LEN: usize = 32 << 20;
@@ -66,7 +66,7 @@ fn machine(wrong: Wrong) -> Plain {
     let bytes = Box::leak(vec![0_u8; LEN + 4096].into_boxed_slice());
     let start = bytes.as_mut_ptr().addr().next_multiple_of(4096) - bytes.as_mut_ptr().addr();
     let cpu = NonNull::from(&mut bytes[start..]).cast::<u8>();
-    let pool: &RealMemory = leak(RealMemory::new());
+    let pool: &Pool<256> = leak(Pool::new());
     // SAFETY: the bytes are leaked, and nobody else uses them.
     unsafe { pool.adopt(cpu, PHYS, LEN, Alignment::new(4096).unwrap()) }.unwrap();
     // SAFETY: as above.

@@ -31,7 +31,7 @@ pub enum Manners {
     Short(usize),
     /// It says that it is done while it still goes on.
     Late,
-    /// It does what it can: it says that it did more than there is, and uses addresses again that it was told before.
+    /// It does what it can, wherever it can: it says that it did more than there is, and uses addresses again that it was told before.
     Hostile,
 }
 

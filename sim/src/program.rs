@@ -62,7 +62,7 @@ impl State {
             Step::Release { at, len } => {
                 let range = *at..at + len;
                 self.owners[range.clone()].copy_from_slice(&self.beneath[range.clone()]);
-                self.beneath[range].fill(Owner::Cpu);
+                self.beneath[range].fill(Owner::Program);
                 self.live[*at..at + len].fill(false);
             }
             Step::Free { at, len } => self.free(*at..at + len),
@@ -248,7 +248,7 @@ impl State {
                 self.report(Oracle::Leaked, byte..byte + 1, Some((value, 0)), detail);
             }
         }
-        self.own(range.clone(), Owner::Cpu);
+        self.own(range.clone(), Owner::Program);
         self.cpu_stores(mapping, range.start, vec![Cell::new(0); range.len()]);
     }
 
@@ -292,7 +292,12 @@ impl State {
     }
 
     fn hand_over(&mut self, range: Range<usize>, direction: DataDirection, route: Route) {
-        let taken = |byte: &usize| !matches!(self.owners[*byte], Owner::Nobody | Owner::Cpu);
+        let taken = |byte: &usize| {
+            !matches!(
+                self.owners[*byte],
+                Owner::Nobody | Owner::Program | Owner::Cpu
+            )
+        };
         if let Some(byte) = range.clone().find(taken) {
             self.report(Oracle::Reused, byte..byte + 1, None, "they are lent");
         }
@@ -429,15 +434,16 @@ impl State {
         let range = access.range();
         let writes = matches!(access, Access::Write { .. });
         let stray = |byte: &usize| match self.owners[*byte] {
-            Owner::Device(direction) => match writes {
+            Owner::Device(direction) if honest => match writes {
                 true => !direction.device_writes(),
                 false => direction == DataDirection::FromDevice,
             },
+            Owner::Device(_) => false,
             Owner::Cpu => true,
             Owner::Quarantine => honest,
             // To read as far as the end of the granule does no harm.
             Owner::Padding => writes && honest,
-            Owner::Both | Owner::Nobody => false,
+            Owner::Both | Owner::Program | Owner::Nobody => false,
         };
         if let Some(byte) = range.clone().find(stray) {
             let (oracle, detail) = match (honest, self.owners[byte]) {
@@ -455,7 +461,10 @@ impl State {
             Access::Read { .. } => self.device_reads(route, range),
             Access::Write { at, bytes } => {
                 for (byte, value) in range.clone().zip(bytes) {
-                    let lent = matches!(self.owners[byte], Owner::Device(_) | Owner::Both);
+                    let lent = matches!(
+                        self.owners[byte],
+                        Owner::Device(_) | Owner::Both | Owner::Padding
+                    );
                     if honest || lent {
                         self.gold[byte] = Some(*value);
                     }

@@ -332,7 +332,8 @@ impl State {
         let counts = match self.owners[byte] {
             Owner::Device(_) => !self.snooped[byte],
             Owner::Both => self.used_by[byte] == Mapping::Uncached,
-            _ => true,
+            Owner::Nobody | Owner::Program => false,
+            Owner::Cpu | Owner::Quarantine | Owner::Padding => true,
         };
         // From here on a program that does not see this cache sees what was written.
         self.memory[byte] = cell;
@@ -507,7 +508,7 @@ impl State {
         let lost = |byte: &usize| {
             self.caches[cache.0].cells[*byte].is_stored()
                 && !issued.asked.contains(byte)
-                && !matches!(self.owners[*byte], Owner::Nobody if self.gold[*byte].is_none())
+                && !matches!(self.owners[*byte], Owner::Nobody | Owner::Program)
         };
         if let Some(byte) = self.layout.line_bytes(line).find(lost) {
             let detail = format!(

@@ -69,7 +69,9 @@ pub enum Access {
 pub enum Owner {
     /// Nobody's that the library knows of: free, or the business of the program alone.
     Nobody,
-    /// Handed out by an allocator.
+    /// Handed out by an allocator, and nothing more is known: what the program does with them is its business.
+    Program,
+    /// A buffer's, with which the CPU may do what it likes.
     Cpu,
     /// Lent to a device.
     Device(DataDirection),
@@ -85,6 +87,7 @@ impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nobody => "nobody",
+            Self::Program => "whoever allocated them",
             Self::Cpu => "the CPU",
             Self::Device(DataDirection::ToDevice) => "the device, to read",
             Self::Device(DataDirection::FromDevice) => "the device, to write",

@@ -1,11 +1,18 @@
 //! The simulator's engine as the suite's, and a report that keeps what failed and what was skipped.
 
 use conformance::{BusFault, Check, Engine, Failure, Outcome, Reason, Report};
-use dma_api::DmaAddr;
-use sim::DmaEngine;
+use dma_api::{DmaAddr, Limits, Snooping};
+use sim::{DmaEngine, Manners, SimMachine};
 
-/// The simulator's engine.
-pub(crate) struct Simulated<'m>(pub(crate) DmaEngine<'m>);
+/// The simulator's engine, which looks wherever the suite wants it to: at memory that it may only write, too.
+pub(crate) struct Simulated<'m>(DmaEngine<'m>);
+
+impl<'m> Simulated<'m> {
+    pub(crate) fn new(machine: &'m SimMachine, snooping: Snooping) -> Self {
+        let engine = DmaEngine::new(machine, Limits::UNLIMITED, snooping);
+        Self(engine.with_manners(Manners::Hostile))
+    }
+}
 
 impl Engine for Simulated<'_> {
     fn read(&mut self, from: DmaAddr, into: &mut [u8]) -> Result<(), BusFault> {

@@ -245,13 +245,9 @@ unsafe impl DmaSync for Caches<'_> {
     }
 }
 
-/// What the simulated machine's memory is.
-pub(crate) type RealMemory = <SimMachine as Machine>::Memory;
-
 /// The simulated machine's pool, with something wrong.
-#[derive(Debug)]
 pub(crate) struct Memory<'m> {
-    real: &'m RealMemory,
+    real: &'m dyn DmaAllocator,
     wrong: Wrong,
     earlier: Cell<Option<(NonNull<[u8]>, PhysAddr)>>,
     /// What the pool handed out for blocks that begin or end elsewhere, by their physical address.
@@ -259,7 +255,7 @@ pub(crate) struct Memory<'m> {
 }
 
 impl<'m> Memory<'m> {
-    pub(crate) fn new(real: &'m RealMemory, wrong: Wrong) -> Self {
+    pub(crate) fn new(real: &'m dyn DmaAllocator, wrong: Wrong) -> Self {
         Self {
             real,
             wrong,
