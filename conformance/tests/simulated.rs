@@ -87,7 +87,7 @@ fn a_machine_with_one_size_of_line_conforms() {
 fn a_machine_with_larger_granules_conforms() {
     let tight = [ROOMY.as_slice(), &ROOMIEST].concat();
     conforms_always(&config(32, 128, true, 16 << 10), &tight);
-    conforms_always(&config(16, 2048, true, 128 << 10), &ROOMIEST);
+    conforms_always(&config(16, 512, true, 48 << 10), &tight);
 }
 
 #[test]
