@@ -78,14 +78,13 @@ fn play<M: Machine + Clone>(
         let run = match (body, engine.as_deref_mut()) {
             (Body::Machine(body), _) => body(&device),
             (Body::Engine(_), None) => Err(Reason::NoEngine.into()),
-            (Body::Engine(body), Some(engine)) => {
-                let run = body(&device, engine);
-                engine.settle();
-                run
-            }
+            (Body::Engine(body), Some(engine)) => body(&device, engine),
         };
         if run.is_err() {
             // The next check is not to find what this one left: it is about something else.
+            if let Some(engine) = engine.as_deref_mut() {
+                engine.settle();
+            }
             // SAFETY: the engine has settled, does nothing by itself, and no other device was told an address.
             unsafe { device.assert_quiet() }.release_quarantine();
         }

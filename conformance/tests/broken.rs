@@ -273,6 +273,14 @@ fn each_thing_that_is_wrong_is_caught_and_each_check_catches_something() {
 }
 
 #[test]
+fn what_a_failed_check_leaves_behind_fails_no_other() {
+    let config = Config::default();
+    let failed = failing(&config, CoherentMemoryIsCached, Snooping::DoesNotSnoop);
+
+    assert_eq!(failed, [COHERENT, COHERENT_FORMER, RING].into());
+}
+
+#[test]
 fn with_nothing_wrong_nothing_fails_nor_if_every_operation_writes_back_and_discards() {
     for fills_speculatively in [true, false] {
         for snooping in [Snooping::DoesNotSnoop, Snooping::Snoops] {

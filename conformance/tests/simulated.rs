@@ -99,9 +99,9 @@ fn a_machine_conforms_under_every_adversary() {
 }
 
 #[test]
-fn a_machine_with_granules_of_2_kib_conforms() {
-    let config = config(16, 2048, true, 128 << 10);
-    conforms(config, Snooping::DoesNotSnoop, &ROOMIEST);
+fn a_machine_with_small_lines_in_large_granules_conforms() {
+    let config = config(16, 512, true, 48 << 10);
+    conforms(config, Snooping::DoesNotSnoop, &tight());
 }
 
 fn print(finding: &Finding) {
