@@ -4,11 +4,17 @@ mod console;
 
 mod section;
 
+mod words;
+
 mod counted;
+
+mod shadow;
 
 mod board;
 
 mod verdict;
+
+mod in_place;
 
 mod hal;
 
@@ -22,7 +28,11 @@ mod checks;
 
 mod demo;
 
+use core::fmt;
+
+use shadow::calls::{self, NoMonitor};
 use verdict::Verdict;
+use words::BadWord;
 
 /// What every board's boot code calls once memory, caches, stack and exception vectors are set up.
 ///
@@ -30,7 +40,31 @@ use verdict::Verdict;
 pub(crate) fn run() -> ! {
     let words = board::command_line();
     console::line(format_args!("IMAGE {} {words}", board::NAME));
-    let verdict = match words.split_ascii_whitespace().next() {
+    let verdict = match prepare(words) {
+        Ok(()) => act(words),
+        Err(error) => {
+            console::line(format_args!("ERROR {error}"));
+            Verdict::Fail
+        }
+    };
+
+    if let Some(counts) = calls::counts() {
+        console::line(format_args!("MONITOR {counts}"));
+    }
+    verdict.exit()
+}
+
+/// Checks the words, and with `seed=` makes the machine one whose devices do not see what its caches hold.
+fn prepare(words: &str) -> Result<(), Unprepared> {
+    words::without(words)?;
+    match words::number(words, "seed=")? {
+        Some(seed) => Ok(board::start_monitor(seed)?),
+        None => Ok(()),
+    }
+}
+
+fn act(words: &str) -> Verdict {
+    match words.split_ascii_whitespace().next() {
         Some("conformance") => checks::run(),
         Some("demo") => demo::run(words),
         _ => {
@@ -39,6 +73,32 @@ pub(crate) fn run() -> ! {
             ));
             Verdict::Fail
         }
-    };
-    verdict.exit()
+    }
+}
+
+/// Why nothing was begun.
+enum Unprepared {
+    Word(BadWord),
+    Monitor(NoMonitor),
+}
+
+impl fmt::Display for Unprepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Word(word) => word.fmt(f),
+            Self::Monitor(none) => none.fmt(f),
+        }
+    }
+}
+
+impl From<BadWord> for Unprepared {
+    fn from(word: BadWord) -> Self {
+        Self::Word(word)
+    }
+}
+
+impl From<NoMonitor> for Unprepared {
+    fn from(none: NoMonitor) -> Self {
+        Self::Monitor(none)
+    }
 }

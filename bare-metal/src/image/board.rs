@@ -12,6 +12,8 @@
 //! | `Board`, `machine() -> &'static Board` | the board as the library's `Machine`, whose caches count the lines they maintain |
 //! | `SNOOPING: Snooping` | whether its devices snoop |
 //! | `conform(&mut impl Report)` | runs the conformance suite for every kind of device the board can have |
+//! | `start_monitor(seed) -> Result<(), NoMonitor>` | from here on devices do not see what the caches hold ([`shadow`](super::shadow)) |
+//! | `hypercall([usize; 4]) -> [usize; 2]` | a call of the monitor ([`calls`](super::shadow::calls)) |
 //! | `device_registers(phys, len) -> NonNull<u8>` | where the CPU sees a device's registers |
 //! | `DiskTransport`, `disk_transport::<H: Hal>(index) -> Option<DiskTransport>` | the index-th virtio block device, in bus order |
 
@@ -20,6 +22,9 @@ mod virtio_mmio;
 
 #[cfg(any(target_arch = "mips", target_arch = "x86_64"))]
 mod virtio_pci;
+
+#[cfg(any(target_arch = "mips", target_arch = "x86_64"))]
+mod no_monitor;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64_virt;
@@ -43,5 +48,5 @@ use x86_q35 as this;
 
 pub(crate) use this::{
     Board, DiskTransport, NAME, SNOOPING, command_line, conform, console_write, device_registers,
-    disk_transport, exit, machine, now_micros,
+    disk_transport, exit, hypercall, machine, now_micros, start_monitor,
 };

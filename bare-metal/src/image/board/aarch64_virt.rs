@@ -1,5 +1,8 @@
 //! QEMU's AArch64 `virt` board, entered at EL1 or EL2; the image runs at EL1 with the MMU and the caches on.
 //!
+//! Entered at EL2 (`virtualization=on`), it leaves a monitor there, which `seed=` on the command line calls: from then on
+//! the DMA window's cached mapping leads to a copy of it ([`shadow`](crate::image::shadow)).
+//!
 //! Memory, all of it at VA = PA; what is not listed is not mapped, and an access to it ends the image:
 //!
 //! | from | up to | what | attributes |
@@ -12,7 +15,8 @@
 //!
 //! Coherent memory has no cacheable mapping, so no two mappings disagree (Arm ARM, DDI 0487, part B, "Mismatched
 //! memory attributes"). Address 0 and the first 2 MiB of RAM, where QEMU leaves the device tree, are among the
-//! unmapped. 128 MiB of RAM are enough.
+//! unmapped. The monitor sees physical memory, and has two copies of the window at `0x4800_0000` and `0x4a00_0000`. 192
+//! MiB of RAM are enough.
 
 mod memory;
 
@@ -26,12 +30,19 @@ mod semihosting;
 
 mod exceptions;
 
+mod tick;
+
+mod monitor;
+
+mod hypercall;
+
 mod board;
 
 mod boot;
 
 pub(crate) use board::{Board, SNOOPING, conform, machine};
 pub(crate) use clock::now_micros;
+pub(crate) use hypercall::{hypercall, start_monitor};
 pub(crate) use semihosting::{command_line, exit};
 pub(crate) use serial::console_write;
 

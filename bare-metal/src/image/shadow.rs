@@ -1,0 +1,46 @@
+//! A machine whose devices do not see what its caches hold, made on an emulator that has no caches.
+//!
+//! A *monitor*, one privilege level above the image, keeps three copies of the image's DMA window:
+//!
+//! | copy | who accesses it |
+//! |---|---|
+//! | memory | devices, uncached mappings of the image, and the monitor |
+//! | cache | the image, whose cached mapping of the window leads here, and the monitor |
+//! | synced | the monitor: what a line held when cache and memory last agreed |
+//!
+//! A line whose cache differs from its synced copy is *dirty*: the image has stored to it. Every line is always cached.
+//! The image's maintenance instructions trap, and the monitor carries them out: cleaning copies a dirty line to memory,
+//! all of it; invalidating copies it from memory. An [`adversary`] does the same unasked, as caches may: it writes back
+//! lines that are dirty and fills lines that are not, after every trap and at the interrupts of a timer that only the
+//! monitor sees, hence between any two instructions of the image. It never drops a dirty line, and never writes back
+//! one that is not.
+//!
+//! # For a board
+//!
+//! A board that has a privilege level to spare adds:
+//! 1. [`Copies`]: where the three copies are, outside of what the image uses; and a second translation table, in which
+//!    the cached window leads to the cache;
+//! 2. a static [`Monitor`] outside the window, in `.data.monitor`, which the image never touches;
+//! 3. a trap entry that saves every register, floating point included, and tells the monitor of
+//!    maintenance by address ([`Monitor::maintain`]), of calls ([`Monitor::call`]) and of the timer
+//!    ([`Monitor::tick`], which returns when the next interrupt is due);
+//! 4. `hypercall`, the image's way into [`Monitor::call`], and `start_monitor`, which calls [`calls::start`] and then
+//!    changes to the second translation table. At [`calls::START`] the board switches on its traps and its timer.
+//!
+//! The monitor runs with translation off, so that it sees every copy, and with interrupts off.
+//!
+//! # What it does not show
+//!
+//! There is one level of cache, without limit to its size, and no order of accesses: barriers are not tested here.
+//! Operations by set and way do nothing; neither do those on addresses outside the window.
+
+mod lines;
+
+mod adversary;
+
+mod monitor;
+
+pub(crate) mod calls;
+
+pub(crate) use lines::Copies;
+pub(crate) use monitor::{Monitor, Operation};
