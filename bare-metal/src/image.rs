@@ -30,9 +30,13 @@ mod demo;
 
 use core::fmt;
 
-use shadow::calls::{self, NoMonitor};
+use shadow::calls::{self, NoMonitor, Start};
 use verdict::Verdict;
 use words::BadWord;
+
+/// What the monitor waits for the image, in an emulator whose clock is the number of instructions: much longer than any
+/// computation between two buffers takes, or a device of the emulator that is alive.
+const PATIENCE_MILLIS: usize = 3000;
 
 /// What every board's boot code calls once memory, caches, stack and exception vectors are set up.
 ///
@@ -57,10 +61,14 @@ pub(crate) fn run() -> ! {
 /// Checks the words, and with `seed=` makes the machine one whose devices do not see what its caches hold.
 fn prepare(words: &str) -> Result<(), Unprepared> {
     words::without(words)?;
-    match words::number(words, "seed=")? {
-        Some(seed) => Ok(board::start_monitor(seed)?),
-        None => Ok(()),
-    }
+    let Some(seed) = words::number(words, "seed=")? else {
+        return Ok(());
+    };
+    let start = Start {
+        seed,
+        patience_millis: PATIENCE_MILLIS,
+    };
+    Ok(board::start_monitor(start)?)
 }
 
 fn act(words: &str) -> Verdict {

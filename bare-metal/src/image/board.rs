@@ -12,7 +12,7 @@
 //! | `Board`, `machine() -> &'static Board` | the board as the library's `Machine`, whose caches count the lines they maintain |
 //! | `SNOOPING: Snooping` | whether its devices snoop |
 //! | `conform(&mut impl Report)` | runs the conformance suite for every kind of device the board can have |
-//! | `start_monitor(seed) -> Result<(), NoMonitor>` | from here on devices do not see what the caches hold ([`shadow`](super::shadow)) |
+//! | `start_monitor(Start) -> Result<(), NoMonitor>` | from here on devices do not see what the caches hold ([`shadow`](super::shadow)) |
 //! | `hypercall([usize; 4]) -> [usize; 2]` | a call of the monitor ([`calls`](super::shadow::calls)) |
 //! | `device_registers(phys, len) -> NonNull<u8>` | where the CPU sees a device's registers |
 //! | `DiskTransport`, `disk_transport::<H: Hal>(index) -> Option<DiskTransport>` | the index-th virtio block device, in bus order |

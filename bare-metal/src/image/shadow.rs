@@ -25,7 +25,8 @@
 //!    maintenance by address ([`Monitor::maintain`]), of calls ([`Monitor::call`]) and of the timer
 //!    ([`Monitor::tick`], which returns when the next interrupt is due);
 //! 4. `hypercall`, the image's way into [`Monitor::call`], and `start_monitor`, which calls [`calls::start`] and then
-//!    changes to the second translation table. At [`calls::START`] the board switches on its traps and its timer.
+//!    changes to the second translation table. At [`calls::START`] the board switches on its traps and its timer;
+//! 5. [`Soiled`] around the pool of the window, and [`calls::soil`] for all that the pool was given.
 //!
 //! The monitor runs with translation off, so that it sees every copy, and with interrupts off.
 //!
@@ -33,6 +34,10 @@
 //!
 //! There is one level of cache, without limit to its size, and no order of accesses: barriers are not tested here.
 //! Operations by set and way do nothing; neither do those on addresses outside the window.
+//!
+//! A store of what the line held anyway does not make it dirty here. That is no difference where memory holds the same;
+//! where a device, or an uncached access, has changed memory since, and nobody invalidated the line because the memory was
+//! given back, the store would be lost. So what is given back is made dirty ([`Soiled`]), as it may be on real machines.
 
 mod lines;
 
@@ -42,5 +47,8 @@ mod monitor;
 
 pub(crate) mod calls;
 
+mod soiled;
+
 pub(crate) use lines::Copies;
 pub(crate) use monitor::{Monitor, Operation};
+pub(crate) use soiled::Soiled;

@@ -1,9 +1,9 @@
 //! A board whose image has no privilege level above it that could be spared for a monitor.
 
-use crate::image::shadow::calls::{Answer, NoMonitor, REFUSED};
+use crate::image::shadow::calls::{Answer, NoMonitor, REFUSED, Start};
 
 /// Nothing to start.
-pub(crate) const fn start_monitor(_seed: usize) -> Result<(), NoMonitor> {
+pub(crate) const fn start_monitor(_start: Start) -> Result<(), NoMonitor> {
     Err(NoMonitor)
 }
 

@@ -15,8 +15,9 @@
 //! `-cpu rv64,svpbmt=on`): its entries then say NC. Without, they are the window's own. Neither makes a
 //! difference in QEMU, which has no caches.
 //!
-//! M-mode has all physical memory and takes every trap (see [`machine`]). QEMU needs `-bios none`; 128 MiB of RAM
-//! are enough.
+//! M-mode has all physical memory and takes every trap (see [`machine`]). With `seed=` on the command line its monitor
+//! begins: from then on the window leads to a copy at `0x8800_0000` ([`shadow`](crate::image::shadow)), and its alias to
+//! the memory that devices see. QEMU needs `-bios none`; 256 MiB of RAM are enough.
 
 mod memory;
 
@@ -34,7 +35,11 @@ mod command_line;
 
 mod cbo;
 
+mod tick;
+
 mod machine;
+
+mod hypercall;
 
 mod board;
 
@@ -43,6 +48,7 @@ mod boot;
 pub(crate) use board::{Board, SNOOPING, conform, machine};
 pub(crate) use clock::now_micros;
 pub(crate) use command_line::command_line;
+pub(crate) use hypercall::{hypercall, start_monitor};
 pub(crate) use serial::console_write;
 pub(crate) use test_device::exit;
 

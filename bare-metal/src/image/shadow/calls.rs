@@ -4,11 +4,13 @@
 //! [`REFUSED`].
 
 use core::fmt;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::image::board;
 
-/// Begin: the second word is the seed. From here on the image must see the cache in place of the window.
+/// Begin: the seed, and for how many milliseconds the image may run without a call or a trap. From here on it must see
+/// the cache in place of the window.
 pub(crate) const START: usize = 1;
 
 /// The value of the counter whose [`Count`] is the second word.
@@ -19,6 +21,9 @@ pub(super) const READ: usize = 3;
 
 /// Write as a device does: address, number of bytes, and the bytes, the first one lowest.
 pub(super) const WRITE: usize = 4;
+
+/// Make the lines of the window that hold these bytes dirty: virtual address, and number of bytes.
+pub(super) const SOIL: usize = 5;
 
 /// The call was carried out; what it has to say is the second word.
 pub(super) const DONE: usize = 0;
@@ -90,6 +95,16 @@ impl fmt::Display for NoMonitor {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unreachable;
 
+/// How the monitor is to behave.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    /// What the adversary's choices begin with.
+    pub(crate) seed: usize,
+    /// How long the image may run without maintaining or asking for anything: a driver whose device never answers would
+    /// run for ever.
+    pub(crate) patience_millis: usize,
+}
+
 /// Whether [`start`] was done.
 static STARTED: AtomicBool = AtomicBool::new(false);
 
@@ -98,16 +113,26 @@ static STARTED: AtomicBool = AtomicBool::new(false);
 /// # Panics
 ///
 /// If it refuses.
-pub(crate) fn start(seed: usize) {
-    let [status, _] = board::hypercall([START, seed, 0, 0]);
+pub(crate) fn start(
+    Start {
+        seed,
+        patience_millis,
+    }: Start,
+) {
+    let [status, _] = board::hypercall([START, seed, patience_millis, 0]);
     assert_eq!(status, DONE, "the monitor does not start");
     STARTED.store(true, Ordering::Relaxed);
 }
 
-/// What the monitor has counted, if it has begun: devices do not see what the caches hold.
+/// Whether [`start`] was done: devices do not see what the caches hold.
+pub(crate) fn is_started() -> bool {
+    STARTED.load(Ordering::Relaxed)
+}
+
+/// What the monitor has counted, if it has begun.
 pub(crate) fn counts() -> Option<Counts> {
     let count = |which: Count| board::hypercall([COUNT, which as usize, 0, 0])[1];
-    STARTED.load(Ordering::Relaxed).then(|| Counts {
+    is_started().then(|| Counts {
         cleans: count(Count::Cleans),
         invalidates: count(Count::Invalidates),
         cleans_and_invalidates: count(Count::CleansAndInvalidates),
@@ -115,6 +140,15 @@ pub(crate) fn counts() -> Option<Counts> {
         refills: count(Count::Refills),
         ticks: count(Count::Ticks),
     })
+}
+
+/// Makes the lines of free memory dirty, if there are any.
+pub(crate) fn soil(memory: NonNull<[u8]>) {
+    if is_started() {
+        let address = memory.cast::<u8>().addr().get();
+        let [status, _] = board::hypercall([SOIL, address, memory.len(), 0]);
+        assert_eq!(status, DONE, "{memory:?} is not in the window");
+    }
 }
 
 /// Reads memory as a device does, whatever the caches hold.

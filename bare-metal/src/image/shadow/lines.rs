@@ -1,7 +1,10 @@
 //! Three copies of a window, line by line.
-#![expect(unsafe_code, reason = "the copies are memory that Rust knows nothing of")]
+#![expect(
+    unsafe_code,
+    reason = "the copies are memory that Rust knows nothing of"
+)]
 
-use core::{array, ptr};
+use core::{array, ops::Range, ptr};
 
 /// Bytes in a line. A write-back writes all of them: it is the granule, too.
 const LINE: usize = 64;
@@ -70,6 +73,12 @@ impl Copies {
     pub(super) fn line_at(&self, address: usize) -> Option<usize> {
         let offset = address.checked_sub(self.cached)?;
         (offset < self.len).then_some(offset / LINE)
+    }
+
+    /// The lines of `len` bytes from this virtual address on.
+    pub(super) fn lines_at(&self, address: usize, len: usize) -> Option<Range<usize>> {
+        let last = address.checked_add(len.checked_sub(1)?)?;
+        Some(self.line_at(address)?..self.line_at(last)? + 1)
     }
 
     /// Whether cache and synced copy differ.

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "the DMA engine accesses memory by its address")]
 
 use super::adversary::{Adversary, Moment};
-use super::calls::{Answer, COUNT, Count, COUNTS, DONE, READ, REFUSED, START, WORD, WRITE};
+use super::calls::{Answer, COUNT, COUNTS, Count, DONE, READ, REFUSED, SOIL, START, WORD, WRITE};
 use super::lines::{Before, Copies};
 use crate::image::console;
 use crate::image::verdict::Verdict;
@@ -22,13 +22,12 @@ const AT_TICK: u32 = 32;
 /// Of so many lines that are to be invalidated one is cleaned before, as a processor may do.
 const UPGRADED: u32 = 4;
 
+/// What dirty lines of nobody in particular hold, but for the lines' numbers.
+const JUNK: usize = 0x5bad_5bad;
+
 /// From one tick to the next, in nanoseconds: at least the one, and less than the other more.
 const TICK_NANOS: u32 = 20_000;
 const TICK_NANOS_MORE: u32 = 200_000;
-
-/// How long the image may run without asking for anything, in nanoseconds. A driver whose device never answers would
-/// run for ever.
-const PATIENCE_NANOS: u64 = 4_000_000_000;
 
 /// The state behind a board's traps.
 #[derive(Debug)]
@@ -36,7 +35,9 @@ pub(crate) struct Monitor {
     copies: Copies,
     adversary: Adversary,
     counts: [usize; COUNTS],
+    /// How long the image has asked for nothing, and how long it may.
     quiet_nanos: u64,
+    patience_nanos: u64,
     state: State,
 }
 
@@ -54,6 +55,7 @@ impl Monitor {
             adversary: Adversary::new(0),
             counts: [0; COUNTS],
             quiet_nanos: 0,
+            patience_nanos: 0,
             state: State::Off,
         }
     }
@@ -70,8 +72,8 @@ impl Monitor {
             return;
         };
 
-        let upgraded = operation == Operation::Invalidate
-            && self.adversary.below(Moment::Trap, UPGRADED) == 0;
+        let upgraded =
+            operation == Operation::Invalidate && self.adversary.below(Moment::Trap, UPGRADED) == 0;
         if operation != Operation::Invalidate || upgraded {
             self.copies.write_back(line);
         }
@@ -90,7 +92,7 @@ impl Monitor {
 
         let nanos = TICK_NANOS + self.adversary.below(Moment::Tick, TICK_NANOS_MORE);
         self.quiet_nanos += u64::from(nanos);
-        if self.quiet_nanos > PATIENCE_NANOS {
+        if self.quiet_nanos > self.patience_nanos {
             console::line(format_args!(
                 "ERROR time-out: the image waits for something that does not come"
             ));
@@ -103,24 +105,32 @@ impl Monitor {
     pub(crate) fn call(&mut self, [call, first, second, third]: [usize; 4]) -> Answer {
         self.quiet_nanos = 0;
         match call {
-            START => self.start(first as u64),
+            START => self.start(first as u64, second as u64 * 1_000_000),
             COUNT => match self.counts.get(first) {
                 Some(count) => [DONE, *count],
                 None => [REFUSED, 0],
             },
             READ => self.read(first, second),
             WRITE => self.write(first, second, third),
+            SOIL => self.soil(first, second),
             _ => [REFUSED, 0],
         }
     }
 
-    /// Begins with a cache that is full of old, dirty lines of somebody else.
-    fn start(&mut self, seed: u64) -> Answer {
+    fn start(&mut self, seed: u64, patience_nanos: u64) -> Answer {
         self.adversary = Adversary::new(seed);
-        for line in 0..self.copies.lines() {
-            self.copies.soil(line, line ^ seed as usize);
-        }
+        self.patience_nanos = patience_nanos;
         self.state = State::On;
+        [DONE, 0]
+    }
+
+    fn soil(&mut self, address: usize, len: usize) -> Answer {
+        let Some(lines) = self.copies.lines_at(address, len) else {
+            return [REFUSED, 0];
+        };
+        for line in lines {
+            self.copies.soil(line, JUNK ^ line);
+        }
         [DONE, 0]
     }
 

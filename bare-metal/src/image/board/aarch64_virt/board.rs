@@ -1,8 +1,10 @@
 //! The board as the library knows it: cached memory, Non-cacheable memory, an identity map and a transparent bus.
 #![expect(unsafe_code, reason = "the board promises what its memory map says")]
 
+use core::ptr::NonNull;
+
 use arch_arm::{Aarch64Caches, NonCacheable, non_cacheable};
-use conformance::Report;
+use conformance::{Failure, Report, equal};
 use dma_api::{
     Alignment, Assembled, BusMap, DirectMap, Error, Ledger, Machine, Parts, PhysAddr, Pool, Region,
     Slot, Snooping, Window,
@@ -10,9 +12,17 @@ use dma_api::{
 use spin::Lazy;
 
 use super::memory::{
-    COHERENT_LEN, COHERENT_PHYS, DMA_WINDOW_LEN, DMA_WINDOW_PHYS, coherent_memory, dma_window,
+    COHERENT_LEN, COHERENT_PHYS, DMA_WINDOW_LEN, DMA_WINDOW_PHYS, SHADOWED_POOL_LEN,
+    coherent_memory, dma_window,
 };
-use crate::image::{checks, counted::Counted};
+use crate::image::{
+    checks,
+    counted::{Counted, Lines},
+    shadow::{
+        Soiled,
+        calls::{self, Counts},
+    },
+};
 
 /// QEMU's virtio devices do snoop, as QEMU has no caches; the image treats them as if they did not, so that every
 /// instruction is executed.
@@ -22,7 +32,7 @@ pub(crate) const SNOOPING: Snooping = Snooping::DoesNotSnoop;
 pub(crate) type Board = Assembled<
     'static,
     Counted<Aarch64Caches>,
-    &'static Pool<4096>,
+    Soiled<&'static Pool<4096>>,
     NonCacheable<&'static Pool<256>>,
 >;
 
@@ -48,16 +58,22 @@ fn maps() -> Result<(Region, Window), Error> {
 }
 
 fn boot() -> Result<Board, Error> {
+    let len = if calls::is_started() {
+        SHADOWED_POOL_LEN
+    } else {
+        DMA_WINDOW_LEN
+    };
     let (phys, unit) = (PhysAddr::new(DMA_WINDOW_PHYS), Alignment::new(256)?);
     // SAFETY: the linker script sets the window aside, and the page tables map it write-back.
-    unsafe { CACHED.adopt(dma_window(), phys, DMA_WINDOW_LEN, unit) }?;
+    unsafe { CACHED.adopt(dma_window(), phys, len, unit) }?;
+    calls::soil(NonNull::slice_from_raw_parts(dma_window(), len));
     let phys = PhysAddr::new(COHERENT_PHYS);
     // SAFETY: as above, and mapped Non-cacheable alone.
     unsafe { COHERENT.adopt(coherent_memory(), phys, COHERENT_LEN, unit) }?;
     let parts = Parts {
         // SAFETY: the board has one kind of core, and no cache behind the point of coherency.
         sync: Counted::new(unsafe { Aarch64Caches::probe() }?),
-        memory: &CACHED,
+        memory: Soiled::new(&CACHED),
         // SAFETY: its memory has no cacheable mapping, and has had none since reset.
         coherent_source: unsafe { non_cacheable(&COHERENT) },
         direct_map: DirectMap::one(&MAPS.0),
@@ -68,8 +84,31 @@ fn boot() -> Result<Board, Error> {
     Ok(unsafe { Assembled::new(parts) })
 }
 
-/// Runs the conformance suite. Nothing on this board tells which instructions were executed; that lines were asked for,
-/// and that none trapped, is all there is to see.
+/// Runs the conformance suite. If the monitor has begun, exactly as many operations must have trapped as there were lines
+/// to maintain; otherwise nothing on this board tells which instructions were executed, and that lines were asked for, and
+/// that none trapped, is all there is to see.
 pub(crate) fn conform(report: &mut impl Report) {
-    checks::both_kinds(machine(), || machine().sync().lines(), report);
+    let lines = || machine().sync().lines();
+    checks::both_kinds(machine(), lines, report);
+    if let Some(trapped) = calls::counts() {
+        report.check(
+            "what_trapped_is_what_was_asked_for",
+            trapped_is_asked(trapped, lines()),
+        );
+    }
+}
+
+fn trapped_is_asked(trapped: Counts, lines: Lines) -> Result<(), Failure> {
+    let counts = [
+        ("DC CVAC", trapped.cleans, lines.cleaned),
+        ("DC IVAC", trapped.invalidates, lines.invalidated),
+        (
+            "DC CIVAC",
+            trapped.cleans_and_invalidates,
+            lines.cleaned_invalidated,
+        ),
+    ];
+    counts
+        .into_iter()
+        .try_for_each(|(what, found, asked)| equal(what, found as u64, asked as u64))
 }

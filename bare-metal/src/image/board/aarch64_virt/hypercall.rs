@@ -1,11 +1,14 @@
 //! EL1's way to the monitor at EL2.
-#![expect(unsafe_code, reason = "the HVC instruction, and other translation tables")]
+#![expect(
+    unsafe_code,
+    reason = "the HVC instruction, and other translation tables"
+)]
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::mmu;
-use crate::image::shadow::calls::{self, Answer, NoMonitor, REFUSED};
+use crate::image::shadow::calls::{self, Answer, NoMonitor, REFUSED, Start};
 
 /// Whether EL2 is the image's, and the monitor there.
 static MONITOR: AtomicBool = AtomicBool::new(false);
@@ -20,11 +23,11 @@ pub(super) fn there_is_a_monitor() {
 /// # Errors
 ///
 /// [`NoMonitor`] if QEMU entered the image at EL1.
-pub(crate) fn start_monitor(seed: usize) -> Result<(), NoMonitor> {
+pub(crate) fn start_monitor(start: Start) -> Result<(), NoMonitor> {
     if !MONITOR.load(Ordering::Relaxed) {
         return Err(NoMonitor);
     }
-    calls::start(seed);
+    calls::start(start);
     // SAFETY: nothing is linked into the window, and its pool does not exist yet.
     unsafe { mmu::shadow_window() };
     Ok(())

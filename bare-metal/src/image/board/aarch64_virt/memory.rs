@@ -25,6 +25,9 @@ pub(crate) const COHERENT_PHYS: u64 = DMA_WINDOW_PHYS + DMA_WINDOW_LEN as u64;
 /// The length of the coherent memory in bytes.
 pub(crate) const COHERENT_LEN: usize = 2 << 20;
 
+/// How much of the window is used when maintenance traps, which takes its time.
+pub(crate) const SHADOWED_POOL_LEN: usize = 4 << 20;
+
 /// What the caches hold of the window, if they are not what devices see; only the monitor knows it by this address.
 pub(super) const CACHE_PHYS: u64 = 0x4800_0000;
 

@@ -3,9 +3,7 @@
 
 use core::arch::{asm, global_asm};
 
-use super::memory::{
-    CACHE_PHYS, COHERENT_LEN, DMA_WINDOW_LEN, DMA_WINDOW_PHYS, SYNCED_PHYS,
-};
+use super::memory::{CACHE_PHYS, COHERENT_LEN, DMA_WINDOW_LEN, DMA_WINDOW_PHYS, SYNCED_PHYS};
 use super::tick;
 use crate::image::console;
 use crate::image::shadow::{Copies, Monitor, Operation, calls};

@@ -1,6 +1,8 @@
 //! The board as the library knows it: Zicbom that traps where the CPU lacks it, and an alias for coherent memory.
 #![expect(unsafe_code, reason = "the board promises what its memory map says")]
 
+use core::ptr::NonNull;
+
 use arch_riscv::ZicbomCaches;
 use conformance::{Failure, Report, equal};
 use dma_api::{
@@ -11,11 +13,12 @@ use spin::Lazy;
 
 use super::{
     cbo::{self, CboCounts, trapped_cbo},
-    memory::{DMA_WINDOW_LEN, DMA_WINDOW_PHYS, dma_window, uncached_alias},
+    memory::{DMA_WINDOW_LEN, DMA_WINDOW_PHYS, SHADOWED_POOL_LEN, dma_window, uncached_alias},
 };
 use crate::image::{
     checks,
     counted::{Counted, Lines},
+    shadow::{Soiled, calls},
 };
 
 /// QEMU's virtio devices do snoop, as QEMU has no caches; the image treats them as if they did not, so that every
@@ -27,7 +30,7 @@ const BLOCK_SIZE: u32 = 64;
 
 /// QEMU's `virt`.
 pub(crate) type Board =
-    Assembled<'static, Counted<ZicbomCaches>, &'static Pool<4096>, UncachedAlias>;
+    Assembled<'static, Counted<ZicbomCaches>, Soiled<&'static Pool<4096>>, UncachedAlias>;
 
 static CACHED: Pool<4096> = Pool::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
@@ -47,14 +50,20 @@ fn maps() -> Result<(Region, Window), Error> {
 }
 
 fn boot() -> Result<Board, Error> {
+    let len = if calls::is_started() {
+        SHADOWED_POOL_LEN
+    } else {
+        DMA_WINDOW_LEN
+    };
     let (phys, unit) = (PhysAddr::new(DMA_WINDOW_PHYS), Alignment::new(256)?);
     // SAFETY: the linker script sets the window aside, and the page tables map it.
-    unsafe { CACHED.adopt(dma_window(), phys, DMA_WINDOW_LEN, unit) }?;
+    unsafe { CACHED.adopt(dma_window(), phys, len, unit) }?;
+    calls::soil(NonNull::slice_from_raw_parts(dma_window(), len));
     // SAFETY: M-mode enables the operations, or executes them for a CPU that lacks them.
     let caches = unsafe { ZicbomCaches::new(BLOCK_SIZE) }.expect("64 is a size of blocks");
     let parts = Parts {
         sync: Counted::new(caches),
-        memory: &CACHED,
+        memory: Soiled::new(&CACHED),
         // SAFETY: the page tables map both to the same memory; QEMU has no cache that could disagree.
         coherent_source: unsafe { UncachedAlias::new(MAPS.0, uncached_alias()) },
         direct_map: DirectMap::one(&MAPS.0),
