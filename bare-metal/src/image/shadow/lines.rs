@@ -27,13 +27,15 @@ pub(crate) struct Copies {
     reach: usize,
 }
 
-/// What a line that was written back, or filled, was before.
+/// What a cache did to a line unasked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Before {
-    /// The same: there was nothing to do.
-    Same,
-    /// Something else.
-    Different,
+pub(super) enum Mischief {
+    /// Nothing: it is clean and holds what memory holds.
+    None,
+    /// It was dirty and was written back.
+    Evicted,
+    /// It was clean and was filled with something else.
+    Refilled,
 }
 
 impl Copies {
@@ -81,33 +83,38 @@ impl Copies {
         Some(self.line_at(address)?..self.line_at(last)? + 1)
     }
 
-    /// Whether cache and synced copy differ.
-    pub(super) fn is_dirty(&self, line: usize) -> bool {
-        self.read(self.cache, line) != self.read(self.synced, line)
-    }
-
-    /// Writes the line to memory if it is dirty.
-    pub(super) fn write_back(&self, line: usize) -> Before {
+    /// Writes the line to memory if it is dirty: if cache and synced copy differ.
+    pub(super) fn write_back(&self, line: usize) {
         let held = self.read(self.cache, line);
-        if held == self.read(self.synced, line) {
-            return Before::Same;
+        if held != self.read(self.synced, line) {
+            self.write(self.memory, line, held);
+            self.write(self.synced, line, held);
         }
-        self.write(self.memory, line, held);
-        self.write(self.synced, line, held);
-        Before::Different
     }
 
     /// Drops what the cache holds of the line, and fills it from memory.
-    pub(super) fn fill(&self, line: usize) -> Before {
+    pub(super) fn fill(&self, line: usize) {
         // Read once: a device may be writing to it.
         let found = self.read(self.memory, line);
-        let held = self.read(self.cache, line);
+        self.write(self.cache, line, found);
         self.write(self.synced, line, found);
-        if held == found {
-            return Before::Same;
+    }
+
+    /// Writes the line back if it is dirty, and fills it if it is not.
+    pub(super) fn disturb(&self, line: usize) -> Mischief {
+        let held = self.read(self.cache, line);
+        if held != self.read(self.synced, line) {
+            self.write(self.memory, line, held);
+            self.write(self.synced, line, held);
+            return Mischief::Evicted;
+        }
+        let found = self.read(self.memory, line);
+        if found == held {
+            return Mischief::None;
         }
         self.write(self.cache, line, found);
-        Before::Different
+        self.write(self.synced, line, found);
+        Mischief::Refilled
     }
 
     /// Makes the line dirty, with this word all over.

@@ -3,7 +3,7 @@
 
 use super::adversary::{Adversary, Moment};
 use super::calls::{Answer, COUNT, COUNTS, Count, DONE, READ, REFUSED, SOIL, START, WORD, WRITE};
-use super::lines::{Before, Copies};
+use super::lines::{Copies, Mischief};
 use crate::image::console;
 use crate::image::verdict::Verdict;
 
@@ -17,7 +17,7 @@ pub(crate) enum Operation {
 
 /// Lines that the adversary looks at after a trap, and at a tick.
 const AT_TRAP: u32 = 2;
-const AT_TICK: u32 = 32;
+const AT_TICK: u32 = 16;
 
 /// Of so many lines that are to be invalidated one is cleaned before, as a processor may do.
 const UPGRADED: u32 = 4;
@@ -169,11 +169,10 @@ impl Monitor {
         }
         for _ in 0..lines {
             let line = self.adversary.victim(moment, self.copies.lines());
-            if self.copies.is_dirty(line) {
-                self.copies.write_back(line);
-                self.count(Count::Evictions);
-            } else if self.copies.fill(line) == Before::Different {
-                self.count(Count::Refills);
+            match self.copies.disturb(line) {
+                Mischief::None => {}
+                Mischief::Evicted => self.count(Count::Evictions),
+                Mischief::Refilled => self.count(Count::Refills),
             }
         }
     }
