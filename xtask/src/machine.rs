@@ -17,11 +17,43 @@ pub(crate) struct Machine {
     pub(crate) checks: usize,
     /// Whether the image must maintain caches.
     pub(crate) devices: Devices,
+    /// What makes its devices blind to the caches, if anything does.
+    pub(crate) monitor: Option<Monitor>,
     /// Arguments that do not depend on the run: the board, and the device by which the image sets the exit code.
     board: &'static [&'static str],
     /// The block device's model and its properties.
     disk: &'static str,
     words: Words,
+}
+
+/// The part of an image, one privilege level up, that keeps what devices see apart from what the image has cached.
+#[derive(Debug)]
+pub(crate) struct Monitor {
+    /// What the emulator needs for it beside `board`.
+    arguments: &'static [&'static str],
+    /// How many checks the conformance run has under it.
+    pub(crate) checks: usize,
+    /// The steps of a transfer that the image can leave out, each of which must be noticed.
+    pub(crate) steps: &'static [&'static str],
+}
+
+/// What a run of an image emulates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caches {
+    /// None, as the emulator is: devices see every store at once.
+    None,
+    /// The monitor's, which evict and fill lines as this seed says.
+    Shadowed { seed: u64 },
+}
+
+impl Caches {
+    /// The monitor's if `machine` has one.
+    pub(crate) fn of(machine: &Machine, seed: u64) -> Self {
+        match machine.monitor {
+            Some(_) => Self::Shadowed { seed },
+            None => Self::None,
+        }
+    }
 }
 
 /// What devices see of what the caches hold.
@@ -54,6 +86,10 @@ const COMMON: [&str; 8] = [
     "-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none",
 ];
 
+/// The clock of the emulated machine is the number of its instructions, 8 ns each: the monitor's interrupts come at the
+/// same instructions in every run, as far as no device is waited for.
+const COUNTED_INSTRUCTIONS: [&str; 2] = ["-icount", "shift=3,sleep=off"];
+
 /// Every machine.
 pub(crate) const MACHINES: [Machine; 4] = [
     Machine {
@@ -63,6 +99,16 @@ pub(crate) const MACHINES: [Machine; 4] = [
         package: "qemu-system-arm",
         checks: 39,
         devices: Devices::DoNotSnoop,
+        monitor: Some(Monitor {
+            arguments: &[
+                "-M",
+                "virtualization=on",
+                COUNTED_INSTRUCTIONS[0],
+                COUNTED_INSTRUCTIONS[1],
+            ],
+            checks: 21,
+            steps: &["clean", "invalidate", "shared-lines"],
+        }),
         // Legacy virtio is what this board gives unless told otherwise.
         board: &[
             "-M",
@@ -84,6 +130,16 @@ pub(crate) const MACHINES: [Machine; 4] = [
         package: "qemu-system-misc",
         checks: 40,
         devices: Devices::DoNotSnoop,
+        monitor: Some(Monitor {
+            arguments: &COUNTED_INSTRUCTIONS,
+            checks: 21,
+            steps: &[
+                "clean",
+                "invalidate",
+                "clean-and-invalidate",
+                "shared-lines",
+            ],
+        }),
         board: &[
             "-M",
             "virt",
@@ -104,6 +160,7 @@ pub(crate) const MACHINES: [Machine; 4] = [
         package: "qemu-system-mips",
         checks: 39,
         devices: Devices::DoNotSnoop,
+        monitor: None,
         board: &[
             "-M",
             "malta",
@@ -125,6 +182,7 @@ pub(crate) const MACHINES: [Machine; 4] = [
         package: "qemu-system-x86",
         checks: 59,
         devices: Devices::Snoop,
+        monitor: None,
         board: &[
             "-M",
             "q35",
@@ -145,15 +203,30 @@ pub(crate) const MACHINES: [Machine; 4] = [
 
 impl Machine {
     /// The emulator's arguments for one run.
+    ///
+    /// # Panics
+    ///
+    /// If there are to be caches and the machine has no monitor.
     pub(crate) fn arguments(
         &self,
         image: &Path,
         words: &[String],
+        caches: Caches,
         disks: Disks<'_>,
     ) -> Vec<String> {
+        let mut words = words.to_vec();
+        let for_monitor = match caches {
+            Caches::None => &[][..],
+            Caches::Shadowed { seed } => {
+                words.push(format!("seed={seed}"));
+                let monitor = self.monitor.as_ref();
+                monitor.expect("the machine has a monitor").arguments
+            }
+        };
         let mut arguments: Vec<String> = COMMON
             .iter()
             .chain(self.board)
+            .chain(for_monitor)
             .map(|&word| word.to_owned())
             .collect();
         arguments.extend(["-kernel".to_owned(), image.display().to_string()]);
@@ -218,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_comma_in_a_path_does_not_end_it() {
-        let arguments = MACHINES[1].arguments(Path::new("/i"), &[], disks());
+        let arguments = MACHINES[1].arguments(Path::new("/i"), &[], Caches::None, disks());
 
         assert!(
             arguments.contains(&"if=none,format=raw,id=source,file=/a,,b,readonly=on".to_owned())
@@ -230,8 +303,8 @@ mod tests {
     fn words_reach_each_machine_in_its_own_way() {
         let words = ["demo".to_owned(), "disk-bytes=5".to_owned()];
 
-        let semihosted = MACHINES[0].arguments(Path::new("/i"), &words, disks());
-        let appended = MACHINES[2].arguments(Path::new("/i"), &words, disks());
+        let semihosted = MACHINES[0].arguments(Path::new("/i"), &words, Caches::None, disks());
+        let appended = MACHINES[2].arguments(Path::new("/i"), &words, Caches::None, disks());
 
         assert!(
             semihosted.contains(
@@ -243,6 +316,18 @@ mod tests {
                 .windows(2)
                 .any(|pair| pair == ["-append", "demo disk-bytes=5"])
         );
+    }
+
+    #[test]
+    fn caches_need_a_monitor_and_a_seed() {
+        let image = Path::new("/i");
+        let without = MACHINES[1].arguments(image, &[], Caches::None, disks());
+        let with = MACHINES[1].arguments(image, &[], Caches::Shadowed { seed: 7 }, disks());
+
+        assert!(!without.contains(&"-icount".to_owned()));
+        assert!(with.contains(&"-icount".to_owned()) && with.contains(&"seed=7".to_owned()));
+        let seeds = MACHINES.map(|machine| Caches::of(&machine, 7) == Caches::Shadowed { seed: 7 });
+        assert_eq!(seeds, [true, true, false, false]);
     }
 
     #[test]
