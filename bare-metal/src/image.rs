@@ -24,6 +24,8 @@ mod disk;
 
 mod pattern;
 
+mod blind;
+
 mod checks;
 
 mod demo;

@@ -106,7 +106,7 @@ pub(crate) const MACHINES: [Machine; 4] = [
                 COUNTED_INSTRUCTIONS[0],
                 COUNTED_INSTRUCTIONS[1],
             ],
-            checks: 21,
+            checks: 22,
             steps: &["clean", "invalidate", "shared-lines"],
         }),
         // Legacy virtio is what this board gives unless told otherwise.
@@ -132,7 +132,7 @@ pub(crate) const MACHINES: [Machine; 4] = [
         devices: Devices::DoNotSnoop,
         monitor: Some(Monitor {
             arguments: &COUNTED_INSTRUCTIONS,
-            checks: 21,
+            checks: 22,
             steps: &[
                 "clean",
                 "invalidate",

@@ -3,7 +3,7 @@
 use conformance::{Failure, Report};
 use dma_api::{Machine, Snooping};
 
-use super::{board, console, counted::Lines, shadow::calls, verdict::Verdict};
+use super::{blind, board, console, counted::Lines, shadow::calls, verdict::Verdict};
 
 /// Prints each outcome and counts it.
 #[derive(Default)]
@@ -52,7 +52,10 @@ pub(crate) fn both_kinds<M: Machine>(
 ) {
     conformance::run(machine, Snooping::DoesNotSnoop, report);
     report.check("lines_are_maintained", maintained(lines()));
-    if !calls::is_started() {
+    if calls::is_started() {
+        let blind = blind::devices_see_what_was_cleaned(machine);
+        report.check("devices_see_what_was_cleaned", blind);
+    } else {
         conformance::run(machine, Snooping::Snoops, report);
     }
 }
