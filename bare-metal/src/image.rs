@@ -8,7 +8,7 @@ mod words;
 
 mod counted;
 
-mod shadow;
+mod calls;
 
 mod board;
 
@@ -32,7 +32,7 @@ mod demo;
 
 use core::fmt;
 
-use shadow::calls::{self, NoMonitor, Start};
+use calls::{NoMonitor, Start};
 use verdict::Verdict;
 use words::BadWord;
 
@@ -70,7 +70,9 @@ fn prepare(words: &str) -> Result<(), Unprepared> {
         seed,
         patience_millis: PATIENCE_MILLIS,
     };
-    Ok(board::start_monitor(start)?)
+    calls::start(start)?;
+    board::shadow_window();
+    Ok(())
 }
 
 fn act(words: &str) -> Verdict {

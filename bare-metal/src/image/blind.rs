@@ -10,7 +10,7 @@ use core::ptr::NonNull;
 use conformance::{Failure, equal};
 use dma_api::{Bidirectional, Device, DmaSync, Limits, LineRange, Machine, Snooping};
 
-use super::shadow::calls::{self, Unreachable};
+use super::calls::{self, Unreachable};
 
 /// The lines that are looked at, and bytes in each.
 const LINES: usize = 64;

@@ -12,8 +12,8 @@
 //! | `Board`, `machine() -> &'static Board` | the board as the library's `Machine`, whose caches count the lines they maintain |
 //! | `SNOOPING: Snooping` | whether its devices snoop |
 //! | `conform(&mut impl Report)` | runs the conformance suite for every kind of device the board can have |
-//! | `start_monitor(Start) -> Result<(), NoMonitor>` | from here on devices do not see what the caches hold ([`shadow`](super::shadow)) |
-//! | `hypercall([usize; 4]) -> [usize; 2]` | a call of the monitor ([`calls`](super::shadow::calls)) |
+//! | `hypercall([usize; 4]) -> [usize; 2]` | a call of the monitor ([`calls`](super::calls)), refused if there is none |
+//! | `shadow_window()` | once the monitor has begun: the cached window leads to its copy ([`shadow`]) |
 //! | `device_registers(phys, len) -> NonNull<u8>` | where the CPU sees a device's registers |
 //! | `DiskTransport`, `disk_transport::<H: Hal>(index) -> Option<DiskTransport>` | the index-th virtio block device, in bus order |
 
@@ -22,6 +22,9 @@ mod virtio_mmio;
 
 #[cfg(any(target_arch = "mips", target_arch = "x86_64"))]
 mod virtio_pci;
+
+#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
+mod shadow;
 
 #[cfg(any(target_arch = "mips", target_arch = "x86_64"))]
 mod no_monitor;
@@ -48,5 +51,5 @@ use x86_q35 as this;
 
 pub(crate) use this::{
     Board, DiskTransport, NAME, SNOOPING, command_line, conform, console_write, device_registers,
-    disk_transport, exit, hypercall, machine, now_micros, start_monitor,
+    disk_transport, exit, hypercall, machine, now_micros, shadow_window,
 };

@@ -3,7 +3,7 @@
 use conformance::{Failure, Report};
 use dma_api::{Machine, Snooping};
 
-use super::{blind, board, console, counted::Lines, shadow::calls, verdict::Verdict};
+use super::{blind, board, calls, console, counted::Lines, verdict::Verdict};
 
 /// Prints each outcome and counts it.
 #[derive(Default)]

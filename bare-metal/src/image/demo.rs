@@ -35,6 +35,9 @@ const UNREACHABLE: usize = 3;
 /// How many bytes of other data are in the first line of the former, and in the last.
 const BESIDE: usize = 17;
 
+/// How long a request may take that the demo itself waits for.
+const PATIENCE_MICROS: u64 = 30_000_000;
+
 /// Why the demo stopped.
 enum Stop {
     /// A word of the command line is not a number that fits.
@@ -51,6 +54,8 @@ enum Stop {
     Differs(usize),
     /// What the CPU stored beside a buffer, during the request at this sector, is gone.
     Lost(usize),
+    /// The request at this sector is not answered.
+    Late(usize),
     /// The driver still holds memory.
     NotGivenBack,
 }
@@ -68,6 +73,12 @@ impl fmt::Display for Stop {
                 f,
                 "what was stored beside the buffer of the request at sector {sector} is lost"
             ),
+            Self::Late(sector) => {
+                write!(
+                    f,
+                    "time-out: the request at sector {sector} is not answered"
+                )
+            }
             Self::NotGivenBack => write!(f, "the driver still holds memory"),
         }
     }
@@ -110,7 +121,10 @@ pub(crate) fn run(words: &str) -> Verdict {
         Ok(()) => Verdict::Pass,
         Err(stop) => {
             console::line(format_args!("ERROR {stop}"));
-            Verdict::Fail
+            match stop {
+                Stop::Late(_) => Verdict::TimeOut,
+                _ => Verdict::Fail,
+            }
         }
     }
 }
@@ -186,7 +200,7 @@ fn read_between(disk: &mut Disk, sector: usize, memory: &mut [u8], len: usize) -
     let (mut request, mut response) = (BlkReq::default(), BlkResp::default());
     // SAFETY: none of the three is touched before the request is complete.
     let token = unsafe { disk.read_blocks_nb(sector, &mut request, place, &mut response) }?;
-    let mut stored = 0_u8;
+    let (started, mut stored) = (board::now_micros(), 0_u8);
     loop {
         stored = stored.wrapping_add(1);
         // The compiler is not to know that nobody else looks there.
@@ -194,6 +208,9 @@ fn read_between(disk: &mut Disk, sector: usize, memory: &mut [u8], len: usize) -
         hint::black_box(&mut *after).fill(stored);
         if disk.peek_used() == Some(token) {
             break;
+        }
+        if board::now_micros() - started > PATIENCE_MICROS {
+            return Err(Stop::Late(sector));
         }
     }
     // SAFETY: these are the three.

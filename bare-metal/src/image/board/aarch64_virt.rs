@@ -1,7 +1,7 @@
 //! QEMU's AArch64 `virt` board, entered at EL1 or EL2; the image runs at EL1 with the MMU and the caches on.
 //!
 //! Entered at EL2 (`virtualization=on`), it leaves a monitor there, which `seed=` on the command line calls: from then on
-//! the DMA window's cached mapping leads to a copy of it ([`shadow`](crate::image::shadow)).
+//! the DMA window's cached mapping leads to a copy of it ([`shadow`](super::shadow)).
 //!
 //! Memory, all of it at VA = PA; what is not listed is not mapped, and an access to it ends the image:
 //!
@@ -42,7 +42,7 @@ mod boot;
 
 pub(crate) use board::{Board, SNOOPING, conform, machine};
 pub(crate) use clock::now_micros;
-pub(crate) use hypercall::{hypercall, start_monitor};
+pub(crate) use hypercall::{hypercall, shadow_window};
 pub(crate) use semihosting::{command_line, exit};
 pub(crate) use serial::console_write;
 

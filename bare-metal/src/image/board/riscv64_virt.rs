@@ -16,7 +16,7 @@
 //! difference in QEMU, which has no caches.
 //!
 //! M-mode has all physical memory and takes every trap (see [`machine`]). With `seed=` on the command line its monitor
-//! begins: from then on the window leads to a copy at `0x8800_0000` ([`shadow`](crate::image::shadow)), and its alias to
+//! begins: from then on the window leads to a copy at `0x8800_0000` ([`shadow`](super::shadow)), and its alias to
 //! the memory that devices see. QEMU needs `-bios none`; 256 MiB of RAM are enough.
 
 mod memory;
@@ -48,7 +48,7 @@ mod boot;
 pub(crate) use board::{Board, SNOOPING, conform, machine};
 pub(crate) use clock::now_micros;
 pub(crate) use command_line::command_line;
-pub(crate) use hypercall::{hypercall, start_monitor};
+pub(crate) use hypercall::{hypercall, shadow_window};
 pub(crate) use serial::console_write;
 pub(crate) use test_device::exit;
 

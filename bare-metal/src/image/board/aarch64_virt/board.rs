@@ -16,12 +16,10 @@ use super::memory::{
     coherent_memory, dma_window,
 };
 use crate::image::{
+    board::shadow::{Soiled, soil},
+    calls::{self, Counts},
     checks,
     counted::{Counted, Lines},
-    shadow::{
-        Soiled,
-        calls::{self, Counts},
-    },
 };
 
 /// QEMU's virtio devices do snoop, as QEMU has no caches; the image treats them as if they did not, so that every
@@ -66,7 +64,7 @@ fn boot() -> Result<Board, Error> {
     let (phys, unit) = (PhysAddr::new(DMA_WINDOW_PHYS), Alignment::new(256)?);
     // SAFETY: the linker script sets the window aside, and the page tables map it write-back.
     unsafe { CACHED.adopt(dma_window(), phys, len, unit) }?;
-    calls::soil(NonNull::slice_from_raw_parts(dma_window(), len));
+    soil(NonNull::slice_from_raw_parts(dma_window(), len));
     let phys = PhysAddr::new(COHERENT_PHYS);
     // SAFETY: as above, and mapped Non-cacheable alone.
     unsafe { COHERENT.adopt(coherent_memory(), phys, COHERENT_LEN, unit) }?;

@@ -8,7 +8,7 @@ use core::arch::asm;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::mmu;
-use crate::image::shadow::calls::{self, Answer, NoMonitor, REFUSED, Start};
+use crate::image::calls::{Answer, REFUSED};
 
 /// Whether EL2 is the image's, and the monitor there.
 static MONITOR: AtomicBool = AtomicBool::new(false);
@@ -18,19 +18,10 @@ pub(super) fn there_is_a_monitor() {
     MONITOR.store(true, Ordering::Relaxed);
 }
 
-/// From here on, devices do not see what the caches hold. To be called once, before the window is used.
-///
-/// # Errors
-///
-/// [`NoMonitor`] if QEMU entered the image at EL1.
-pub(crate) fn start_monitor(start: Start) -> Result<(), NoMonitor> {
-    if !MONITOR.load(Ordering::Relaxed) {
-        return Err(NoMonitor);
-    }
-    calls::start(start);
+/// From here on the cached window leads to the monitor's copy. To be called once, before the window is used.
+pub(crate) fn shadow_window() {
     // SAFETY: nothing is linked into the window, and its pool does not exist yet.
     unsafe { mmu::shadow_window() };
-    Ok(())
 }
 
 /// A call of the monitor, refused if there is none.

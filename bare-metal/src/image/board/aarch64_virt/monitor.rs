@@ -5,8 +5,9 @@ use core::arch::{asm, global_asm};
 
 use super::memory::{CACHE_PHYS, COHERENT_LEN, DMA_WINDOW_LEN, DMA_WINDOW_PHYS, SYNCED_PHYS};
 use super::tick;
+use crate::image::board::shadow::{Copies, Monitor, Operation};
+use crate::image::calls;
 use crate::image::console;
-use crate::image::shadow::{Copies, Monitor, Operation, calls};
 use crate::image::verdict::Verdict;
 
 /// In a section that the boot code does not zero behind EL2's back.

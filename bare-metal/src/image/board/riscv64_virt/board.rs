@@ -16,9 +16,9 @@ use super::{
     memory::{DMA_WINDOW_LEN, DMA_WINDOW_PHYS, SHADOWED_POOL_LEN, dma_window, uncached_alias},
 };
 use crate::image::{
-    checks,
+    board::shadow::{Soiled, soil},
+    calls, checks,
     counted::{Counted, Lines},
-    shadow::{Soiled, calls},
 };
 
 /// QEMU's virtio devices do snoop, as QEMU has no caches; the image treats them as if they did not, so that every
@@ -58,7 +58,7 @@ fn boot() -> Result<Board, Error> {
     let (phys, unit) = (PhysAddr::new(DMA_WINDOW_PHYS), Alignment::new(256)?);
     // SAFETY: the linker script sets the window aside, and the page tables map it.
     unsafe { CACHED.adopt(dma_window(), phys, len, unit) }?;
-    calls::soil(NonNull::slice_from_raw_parts(dma_window(), len));
+    soil(NonNull::slice_from_raw_parts(dma_window(), len));
     // SAFETY: M-mode enables the operations, or executes them for a CPU that lacks them.
     let caches = unsafe { ZicbomCaches::new(BLOCK_SIZE) }.expect("64 is a size of blocks");
     let parts = Parts {

@@ -10,7 +10,7 @@ use core::{
 };
 
 use super::memory::dma_window;
-use crate::image::shadow::Operation;
+use crate::image::board::shadow::Operation;
 
 /// How many operations of each kind have trapped since boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,18 +4,12 @@
 use core::arch::asm;
 
 use super::mmu;
-use crate::image::shadow::calls::{self, Answer, NoMonitor, Start};
+use crate::image::calls::Answer;
 
-/// From here on, devices do not see what the caches hold. To be called once, before the window is used.
-///
-/// # Errors
-///
-/// None: M-mode is always there.
-pub(crate) fn start_monitor(start: Start) -> Result<(), NoMonitor> {
-    calls::start(start);
+/// From here on the window leads to the monitor's copy. To be called once, before the window is used.
+pub(crate) fn shadow_window() {
     // SAFETY: nothing is linked into the window, and its pool does not exist yet.
     unsafe { mmu::shadow_window() };
-    Ok(())
 }
 
 /// A call of the monitor.

@@ -9,8 +9,9 @@ use super::cbo::Cbo;
 use super::memory::{CACHE_PHYS, DMA_WINDOW_LEN, DMA_WINDOW_PHYS, SYNCED_PHYS, TEST_DEVICE_PHYS};
 use super::test_device::FAIL;
 use super::tick;
+use crate::image::board::shadow::{Copies, Monitor};
+use crate::image::calls;
 use crate::image::console;
-use crate::image::shadow::{Copies, Monitor, calls};
 use crate::image::verdict::Verdict;
 
 /// M-mode's alone.

@@ -1,32 +1,28 @@
-//! What the image can ask of the monitor, in registers: the numbers that both sides know, and the image's side.
+//! What the image can ask of the monitor, if the board has one: the numbers that both sides know, and the image's side.
 //!
 //! A call is four words, of which the first says which one; the answer is two, of which the first is [`DONE`] or
 //! [`REFUSED`].
 
 use core::fmt;
-use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use crate::image::board;
+use super::board;
 
 /// Begin: the seed, and for how many milliseconds the image may run without a call or a trap. From here on it must see
 /// the cache in place of the window.
 pub(crate) const START: usize = 1;
 
 /// The value of the counter whose [`Count`] is the second word.
-pub(super) const COUNT: usize = 2;
+pub(crate) const COUNT: usize = 2;
 
 /// Read as a device does: address, and number of bytes, at most a word's.
-pub(super) const READ: usize = 3;
+pub(crate) const READ: usize = 3;
 
 /// Write as a device does: address, number of bytes, and the bytes, the first one lowest.
-pub(super) const WRITE: usize = 4;
-
-/// Make the lines of the window that hold these bytes dirty: virtual address, and number of bytes.
-pub(super) const SOIL: usize = 5;
+pub(crate) const WRITE: usize = 4;
 
 /// The call was carried out; what it has to say is the second word.
-pub(super) const DONE: usize = 0;
+pub(crate) const DONE: usize = 0;
 
 /// It was not: there is no such call, no such counter, or no memory there.
 pub(crate) const REFUSED: usize = 1;
@@ -35,11 +31,11 @@ pub(crate) const REFUSED: usize = 1;
 pub(crate) type Answer = [usize; 2];
 
 /// Bytes in a word.
-pub(super) const WORD: usize = size_of::<usize>();
+pub(crate) const WORD: usize = size_of::<usize>();
 
 /// What the monitor counts.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Count {
+pub(crate) enum Count {
     Cleans,
     Invalidates,
     CleansAndInvalidates,
@@ -47,9 +43,6 @@ pub(super) enum Count {
     Refills,
     Ticks,
 }
-
-/// How many counters there are.
-pub(super) const COUNTS: usize = 6;
 
 /// What the monitor has counted.
 #[derive(Clone, Copy, Debug)]
@@ -108,20 +101,19 @@ pub(crate) struct Start {
 /// Whether [`start`] was done.
 static STARTED: AtomicBool = AtomicBool::new(false);
 
-/// Has the monitor begin, for a board's `start_monitor`.
+/// Has the monitor begin. What follows must be [`board::shadow_window`].
 ///
-/// # Panics
+/// # Errors
 ///
-/// If it refuses.
-pub(crate) fn start(
-    Start {
-        seed,
-        patience_millis,
-    }: Start,
-) {
-    let [status, _] = board::hypercall([START, seed, patience_millis, 0]);
-    assert_eq!(status, DONE, "the monitor does not start");
+/// [`NoMonitor`].
+pub(crate) fn start(start: Start) -> Result<(), NoMonitor> {
+    let call = [START, start.seed, start.patience_millis, 0];
+    let [status, _] = board::hypercall(call);
+    if status != DONE {
+        return Err(NoMonitor);
+    }
     STARTED.store(true, Ordering::Relaxed);
+    Ok(())
 }
 
 /// Whether [`start`] was done: devices do not see what the caches hold.
@@ -140,15 +132,6 @@ pub(crate) fn counts() -> Option<Counts> {
         refills: count(Count::Refills),
         ticks: count(Count::Ticks),
     })
-}
-
-/// Makes the lines of free memory dirty, if there are any.
-pub(crate) fn soil(memory: NonNull<[u8]>) {
-    if is_started() {
-        let address = memory.cast::<u8>().addr().get();
-        let [status, _] = board::hypercall([SOIL, address, memory.len(), 0]);
-        assert_eq!(status, DONE, "{memory:?} is not in the window");
-    }
 }
 
 /// Reads memory as a device does, whatever the caches hold.

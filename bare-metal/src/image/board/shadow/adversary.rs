@@ -85,6 +85,6 @@ impl Random {
         let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         // The upper half, as a fraction of `end`.
-        ((z >> 32) * u64::from(end) >> 32) as u32
+        (((z >> 32) * u64::from(end)) >> 32) as u32
     }
 }

@@ -2,8 +2,9 @@
 #![expect(unsafe_code, reason = "the DMA engine accesses memory by its address")]
 
 use super::adversary::{Adversary, Moment};
-use super::calls::{Answer, COUNT, COUNTS, Count, DONE, READ, REFUSED, SOIL, START, WORD, WRITE};
 use super::lines::{Copies, Mischief};
+use super::soiled::SOIL;
+use crate::image::calls::{Answer, COUNT, Count, DONE, READ, REFUSED, START, WORD, WRITE};
 use crate::image::console;
 use crate::image::verdict::Verdict;
 
@@ -21,6 +22,9 @@ const AT_TICK: u32 = 16;
 
 /// Of so many lines that are to be invalidated one is cleaned before, as a processor may do.
 const UPGRADED: u32 = 4;
+
+/// How many counters there are.
+const COUNTS: usize = Count::Ticks as usize + 1;
 
 /// What dirty lines of nobody in particular hold, but for the lines' numbers.
 const JUNK: usize = 0x5bad_5bad;
@@ -101,7 +105,7 @@ impl Monitor {
         nanos
     }
 
-    /// The image has called: one of [`calls`](super::calls), with its arguments.
+    /// The image has called: one of [`calls`](crate::image::calls), with its arguments.
     pub(crate) fn call(&mut self, [call, first, second, third]: [usize; 4]) -> Answer {
         self.quiet_nanos = 0;
         match call {

@@ -24,9 +24,13 @@
 //! 3. a trap entry that saves every register, floating point included, and tells the monitor of
 //!    maintenance by address ([`Monitor::maintain`]), of calls ([`Monitor::call`]) and of the timer
 //!    ([`Monitor::tick`], which returns when the next interrupt is due);
-//! 4. `hypercall`, the image's way into [`Monitor::call`], and `start_monitor`, which calls [`calls::start`] and then
-//!    changes to the second translation table. At [`calls::START`] the board switches on its traps and its timer;
-//! 5. [`Soiled`] around the pool of the window, and [`calls::soil`] for all that the pool was given.
+//!    After [`calls::START`] the board switches on the trap and the timer;
+//! 4. `hypercall`, the image's way into [`Monitor::call`], and `shadow_window`, which changes to the second translation
+//!    table;
+//! 5. [`Soiled`] around the pool of the window, and [`soil`] for all that the pool was given.
+//!
+//! [`calls`]: crate::image::calls
+//! [`calls::START`]: crate::image::calls::START
 //!
 //! The monitor runs with translation off, so that it sees every copy, and with interrupts off.
 //!
@@ -43,12 +47,10 @@ mod lines;
 
 mod adversary;
 
-mod monitor;
-
-pub(crate) mod calls;
-
 mod soiled;
 
-pub(crate) use lines::Copies;
-pub(crate) use monitor::{Monitor, Operation};
-pub(crate) use soiled::Soiled;
+mod monitor;
+
+pub(super) use lines::Copies;
+pub(super) use monitor::{Monitor, Operation};
+pub(super) use soiled::{Soiled, soil};

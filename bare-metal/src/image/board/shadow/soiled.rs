@@ -4,9 +4,11 @@
     reason = "an allocator's promises are those of the one inside"
 )]
 
+use core::ptr::NonNull;
+
 use dma_api::{Block, DmaAllocator, Error, Refused, Request};
 
-use super::calls;
+use crate::image::{board, calls};
 
 /// An allocator whose memory, once it was given back, has dirty lines. What it hands out is zeroed by stores, and these
 /// are stores that the monitor sees: see "What it does not show" in [`shadow`](super).
@@ -28,7 +30,23 @@ unsafe impl<A: DmaAllocator> DmaAllocator for Soiled<A> {
     fn free(&self, block: Block) -> Result<(), Refused<Block>> {
         let memory = block.memory();
         self.0.free(block)?;
-        calls::soil(memory);
+        soil(memory);
         Ok(())
+    }
+}
+
+/// The call: make the lines of the window that hold these bytes dirty. Virtual address, and number of bytes.
+pub(super) const SOIL: usize = 5;
+
+/// Makes the lines of free memory dirty, if the monitor has begun.
+///
+/// # Panics
+///
+/// If the memory is not the window's.
+pub(crate) fn soil(memory: NonNull<[u8]>) {
+    if calls::is_started() {
+        let address = memory.cast::<u8>().addr().get();
+        let [status, _] = board::hypercall([SOIL, address, memory.len(), 0]);
+        assert_eq!(status, calls::DONE, "{memory:?} is not in the window");
     }
 }
