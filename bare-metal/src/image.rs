@@ -36,9 +36,10 @@ use calls::{NoMonitor, Start};
 use verdict::Verdict;
 use words::BadWord;
 
-/// What the monitor waits for the image, in an emulator whose clock is the number of instructions: much longer than any
-/// computation between two buffers takes, or a device of the emulator that is alive.
-const PATIENCE_MILLIS: usize = 3000;
+/// How long the monitor lets the image run without a trap or a call. Its clock is the number of instructions (10^9 and more
+/// for this), which take seconds; no computation between two buffers takes so long, nor a device of an emulator that has
+/// a processor at all.
+const PATIENCE_MILLIS: usize = 10_000;
 
 /// What every board's boot code calls once memory, caches, stack and exception vectors are set up.
 ///
