@@ -1,4 +1,12 @@
 //! The image: console → board → the library on it → what the command line asks for.
+//!
+//! | word | what it asks for |
+//! |---|---|
+//! | `conformance`, the first | the conformance suite |
+//! | `demo`, the first | the bytes of one disk, and other bytes on another one |
+//! | `disk-bytes=N`, `scratch-bytes=N` | how many of them |
+//! | `seed=N` | caches that devices do not see, and that misbehave as this number says ([`calls`]) |
+//! | `without=STEP` | a step of every transfer is left out ([`Step`](words::Step)) |
 
 mod console;
 

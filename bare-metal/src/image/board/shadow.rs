@@ -34,6 +34,14 @@
 //!
 //! The monitor runs with translation off, so that it sees every copy, and with interrupts off.
 //!
+//! # What can be repeated
+//!
+//! With QEMU's `-icount shift=N,sleep=off` the timer counts instructions. Then a seed and an image give the same run, to the
+//! last eviction, as long as the image waits for no device: the conformance suite is such a run. QEMU's disks answer after
+//! the time that their host takes. The image waits for them for more or fewer instructions, hence ticks; what the adversary
+//! does at traps is drawn apart from what it does at ticks and stays the same, save that both pick among the lines that
+//! were maintained last. Without `-icount` the ticks come by the host's clock and nothing can be repeated.
+//!
 //! # What it does not show
 //!
 //! There is one level of cache, without limit to its size, and no order of accesses: barriers are not tested here.
