@@ -191,7 +191,7 @@ unsafe impl Hal for DmaHal {
 }
 
 /// Hands a buffer over where it is, or a copy of it if it shares cache lines with other memory or lies where devices
-/// cannot reach.
+/// cannot reach. With `without=shared-lines` only the latter is copied.
 ///
 /// # Safety
 /// As [`Device::lend_in_place`].

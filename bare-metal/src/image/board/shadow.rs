@@ -21,16 +21,13 @@
 //! 1. [`Copies`]: where the three copies are, outside of what the image uses; and a second translation table, in which
 //!    the cached window leads to the cache;
 //! 2. a static [`Monitor`] outside the window, in `.data.monitor`, which the image never touches;
-//! 3. a trap entry that saves every register, floating point included, and tells the monitor of
-//!    maintenance by address ([`Monitor::maintain`]), of calls ([`Monitor::call`]) and of the timer
-//!    ([`Monitor::tick`], which returns when the next interrupt is due);
-//!    After [`calls::START`] the board switches on the trap and the timer;
+//! 3. a trap entry that saves every register, floating point included, and tells the monitor of maintenance by address
+//!    ([`Monitor::maintain`]), of calls ([`Monitor::call`]) and of the timer ([`Monitor::tick`], which returns when the
+//!    next interrupt is due). After [`calls::START`](crate::image::calls::START) it lets maintenance trap and sets the
+//!    timer;
 //! 4. `hypercall`, the image's way into [`Monitor::call`], and `shadow_window`, which changes to the second translation
 //!    table;
 //! 5. [`Soiled`] around the pool of the window, and [`soil`] for all that the pool was given.
-//!
-//! [`calls`]: crate::image::calls
-//! [`calls::START`]: crate::image::calls::START
 //!
 //! The monitor runs with translation off, so that it sees every copy, and with interrupts off.
 //!

@@ -22,8 +22,8 @@ use crate::image::{
     counted::{Counted, Lines},
 };
 
-/// QEMU's virtio devices do snoop, as QEMU has no caches; the image treats them as if they did not, so that every
-/// instruction is executed.
+/// Once the monitor has begun, QEMU's virtio devices do not. Otherwise they do, as QEMU has no caches; the image treats
+/// them as if they did not, so that every instruction is executed.
 pub(crate) const SNOOPING: Snooping = Snooping::DoesNotSnoop;
 
 /// QEMU's `virt`.
@@ -47,7 +47,8 @@ pub(crate) fn machine() -> &'static Board {
 
 fn maps() -> Result<(Region, Window), Error> {
     let phys = PhysAddr::new(DMA_WINDOW_PHYS);
-    // SAFETY: the page tables map the window write-back, and never change.
+    // SAFETY: the page tables map the window write-back, and do not change any more. If the monitor has begun, they do so by
+    // way of its cache, as any cache is on the way to memory.
     let region = unsafe { Region::new(dma_window(), phys, DMA_WINDOW_LEN) }?;
     Ok((
         region,

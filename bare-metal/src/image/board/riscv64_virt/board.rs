@@ -21,8 +21,8 @@ use crate::image::{
     counted::{Counted, Lines},
 };
 
-/// QEMU's virtio devices do snoop, as QEMU has no caches; the image treats them as if they did not, so that every
-/// instruction is executed, or traps and is counted.
+/// Once the monitor has begun, QEMU's virtio devices do not. Otherwise they do, as QEMU has no caches; the image treats
+/// them as if they did not, so that every instruction is executed, or traps and is counted.
 pub(crate) const SNOOPING: Snooping = Snooping::DoesNotSnoop;
 
 /// What a device tree would give as `riscv,cbom-block-size`.
@@ -44,7 +44,8 @@ pub(crate) fn machine() -> &'static Board {
 
 fn maps() -> Result<(Region, Window), Error> {
     let phys = PhysAddr::new(DMA_WINDOW_PHYS);
-    // SAFETY: the page tables map the window, and never change.
+    // SAFETY: the page tables map the window, and do not change any more. If the monitor has begun, they do so by way of its
+    // cache, as any cache is on the way to memory.
     let region = unsafe { Region::new(dma_window(), phys, DMA_WINDOW_LEN) }?;
     Ok((region, Window::identity(phys, DMA_WINDOW_LEN as u64)?))
 }
@@ -64,7 +65,8 @@ fn boot() -> Result<Board, Error> {
     let parts = Parts {
         sync: Counted::new(caches),
         memory: Soiled::new(&CACHED),
-        // SAFETY: the page tables map both to the same memory; QEMU has no cache that could disagree.
+        // SAFETY: the page tables map both to the same memory, the window by way of the monitor's cache if it has begun.
+        // QEMU has no other cache.
         coherent_source: unsafe { UncachedAlias::new(MAPS.0, uncached_alias()) },
         direct_map: DirectMap::one(&MAPS.0),
         bus: BusMap::one(&MAPS.1),

@@ -51,27 +51,22 @@ impl Adversary {
 
     /// A line out of `lines`: mostly one near those that were maintained last, else any that ever was.
     pub(super) fn victim(&mut self, moment: Moment, lines: usize) -> usize {
-        let (end, recent) = (self.end, self.recent);
-        let random = self.random(moment);
-        let line = if random.below(4) == 0 {
-            random.below(end)
+        let line = if self.below(moment, 4) == 0 {
+            self.below(moment, self.end)
         } else {
-            let centre = recent[random.below(RECENT as u32) as usize];
-            (centre + random.below(2 * NEAR)).saturating_sub(NEAR)
+            let centre = self.recent[self.below(moment, RECENT as u32) as usize];
+            (centre + self.below(moment, 2 * NEAR)).saturating_sub(NEAR)
         };
         (line as usize).min(lines - 1)
     }
 
     /// A number below `end`, which is not 0.
     pub(super) fn below(&mut self, moment: Moment, end: u32) -> u32 {
-        self.random(moment).below(end)
-    }
-
-    fn random(&mut self, moment: Moment) -> &mut Random {
-        match moment {
+        let random = match moment {
             Moment::Trap => &mut self.at_traps,
             Moment::Tick => &mut self.at_ticks,
-        }
+        };
+        random.below(end)
     }
 }
 
