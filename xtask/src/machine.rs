@@ -91,7 +91,7 @@ const COMMON: [&str; 8] = [
 const COUNTED_INSTRUCTIONS: [&str; 2] = ["-icount", "shift=3,sleep=off"];
 
 /// Every machine.
-pub(crate) const MACHINES: [Machine; 4] = [
+pub(crate) const MACHINES: [Machine; 5] = [
     Machine {
         name: "aarch64-virt",
         triple: "aarch64-unknown-none",
@@ -115,6 +115,27 @@ pub(crate) const MACHINES: [Machine; 4] = [
             "virt",
             "-cpu",
             "cortex-a72",
+            "-m",
+            "256M",
+            "-global",
+            "virtio-mmio.force-legacy=false",
+        ],
+        disk: "virtio-blk-device",
+        words: Words::Semihosting,
+    },
+    Machine {
+        name: "armv7-virt",
+        triple: "armv7a-none-eabi",
+        emulator: "qemu-system-arm",
+        package: "qemu-system-arm",
+        checks: 39,
+        devices: Devices::DoNotSnoop,
+        monitor: None,
+        board: &[
+            "-M",
+            "virt",
+            "-cpu",
+            "cortex-a15",
             "-m",
             "256M",
             "-global",
@@ -293,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_comma_in_a_path_does_not_end_it() {
-        let arguments = MACHINES[1].arguments(Path::new("/i"), &[], Caches::None, disks());
+        let arguments = MACHINES[2].arguments(Path::new("/i"), &[], Caches::None, disks());
 
         assert!(
             arguments.contains(&"if=none,format=raw,id=source,file=/a,,b,readonly=on".to_owned())
@@ -308,7 +329,7 @@ mod tests {
         let words = ["demo".to_owned(), "disk-bytes=5".to_owned()];
 
         let semihosted = MACHINES[0].arguments(Path::new("/i"), &words, Caches::None, disks());
-        let appended = MACHINES[2].arguments(Path::new("/i"), &words, Caches::None, disks());
+        let appended = MACHINES[3].arguments(Path::new("/i"), &words, Caches::None, disks());
 
         assert!(
             semihosted.contains(
@@ -325,13 +346,13 @@ mod tests {
     #[test]
     fn caches_need_a_monitor_and_a_seed() {
         let image = Path::new("/i");
-        let without = MACHINES[1].arguments(image, &[], Caches::None, disks());
-        let with = MACHINES[1].arguments(image, &[], Caches::Shadowed { seed: 7 }, disks());
+        let without = MACHINES[2].arguments(image, &[], Caches::None, disks());
+        let with = MACHINES[2].arguments(image, &[], Caches::Shadowed { seed: 7 }, disks());
 
         assert!(!without.contains(&"-icount".to_owned()));
         assert!(with.contains(&"-icount".to_owned()) && with.contains(&"seed=7".to_owned()));
         let seeds = MACHINES.map(|machine| Caches::of(&machine, 7) == Caches::Shadowed { seed: 7 });
-        assert_eq!(seeds, [true, true, false, false]);
+        assert_eq!(seeds, [true, false, true, false, false]);
     }
 
     #[test]

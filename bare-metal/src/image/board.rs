@@ -17,22 +17,30 @@
 //! | `device_registers(phys, len) -> NonNull<u8>` | where the CPU sees a device's registers |
 //! | `DiskTransport`, `disk_transport::<H: Hal>(index) -> Option<DiskTransport>` | the index-th virtio block device, in bus order |
 
-#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
+#[cfg(any(target_arch = "aarch64", target_arch = "arm", target_arch = "riscv64"))]
 mod virtio_mmio;
 
 #[cfg(any(target_arch = "mips", target_arch = "x86_64"))]
 mod virtio_pci;
 
-#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
+#[cfg(any(target_arch = "aarch64", target_arch = "arm", target_arch = "riscv64"))]
 mod shadow;
 
-#[cfg(any(target_arch = "mips", target_arch = "x86_64"))]
+#[cfg(any(target_arch = "arm", target_arch = "mips", target_arch = "x86_64"))]
 mod no_monitor;
+
+#[cfg(any(target_arch = "aarch64", target_arch = "arm"))]
+mod arm_virt;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64_virt;
 #[cfg(target_arch = "aarch64")]
 use aarch64_virt as this;
+
+#[cfg(target_arch = "arm")]
+mod armv7_virt;
+#[cfg(target_arch = "arm")]
+use armv7_virt as this;
 
 #[cfg(target_arch = "riscv64")]
 mod riscv64_virt;

@@ -1,113 +1,31 @@
-//! The board as the library knows it: cached memory, Non-cacheable memory, an identity map and a transparent bus.
-#![expect(unsafe_code, reason = "the board promises what its memory map says")]
+//! The board with the caches of AArch64.
+#![expect(
+    unsafe_code,
+    reason = "the board promises what its processor's caches are"
+)]
 
-use core::ptr::NonNull;
-
-use arch_arm::{Aarch64Caches, NonCacheable, non_cacheable};
-use conformance::{Failure, Report, equal};
-use dma_api::{
-    Alignment, Assembled, BusMap, DirectMap, Error, Ledger, Machine, Parts, PhysAddr, Pool, Region,
-    Slot, Snooping, Window,
-};
+use arch_arm::Aarch64Caches;
+use conformance::Report;
 use spin::Lazy;
 
-use super::memory::{
-    COHERENT_LEN, COHERENT_PHYS, DMA_WINDOW_LEN, DMA_WINDOW_PHYS, SHADOWED_POOL_LEN,
-    coherent_memory, dma_window,
-};
-use crate::image::{
-    board::shadow::{Soiled, soil},
-    calls::{self, Counts},
-    checks,
-    counted::{Counted, Lines},
-};
+use crate::image::board::arm_virt;
 
-/// Once the monitor has begun, QEMU's virtio devices do not. Otherwise they do, as QEMU has no caches; the image treats
-/// them as if they did not, so that every instruction is executed.
-pub(crate) const SNOOPING: Snooping = Snooping::DoesNotSnoop;
+/// QEMU's `virt` with a 64-bit processor.
+pub(crate) type Board = arm_virt::Board<Aarch64Caches>;
 
-/// QEMU's `virt`.
-pub(crate) type Board = Assembled<
-    'static,
-    Counted<Aarch64Caches>,
-    Soiled<&'static Pool<4096>>,
-    NonCacheable<&'static Pool<256>>,
->;
-
-static CACHED: Pool<4096> = Pool::new();
-static COHERENT: Pool<256> = Pool::new();
-static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
-static MAPS: Lazy<(Region, Window)> = Lazy::new(|| maps().expect("the memory map is consistent"));
-static BOARD: Lazy<Board> = Lazy::new(|| boot().expect("the memory map is consistent"));
+static BOARD: Lazy<Board> = Lazy::new(|| {
+    // SAFETY: the board has one kind of core, and no cache behind the point of coherency.
+    let caches = unsafe { Aarch64Caches::probe() };
+    let board = caches.and_then(arm_virt::boot);
+    board.expect("the memory map is consistent")
+});
 
 /// The board.
 pub(crate) fn machine() -> &'static Board {
     &BOARD
 }
 
-fn maps() -> Result<(Region, Window), Error> {
-    let phys = PhysAddr::new(DMA_WINDOW_PHYS);
-    // SAFETY: the page tables map the window write-back, and do not change any more. If the monitor has begun, they do so by
-    // way of its cache, as any cache is on the way to memory.
-    let region = unsafe { Region::new(dma_window(), phys, DMA_WINDOW_LEN) }?;
-    Ok((
-        region,
-        Window::identity(phys, (DMA_WINDOW_LEN + COHERENT_LEN) as u64)?,
-    ))
-}
-
-fn boot() -> Result<Board, Error> {
-    let len = if calls::is_started() {
-        SHADOWED_POOL_LEN
-    } else {
-        DMA_WINDOW_LEN
-    };
-    let (phys, unit) = (PhysAddr::new(DMA_WINDOW_PHYS), Alignment::new(256)?);
-    // SAFETY: the linker script sets the window aside, and the page tables map it write-back.
-    unsafe { CACHED.adopt(dma_window(), phys, len, unit) }?;
-    soil(NonNull::slice_from_raw_parts(dma_window(), len));
-    let phys = PhysAddr::new(COHERENT_PHYS);
-    // SAFETY: as above, and mapped Non-cacheable alone.
-    unsafe { COHERENT.adopt(coherent_memory(), phys, COHERENT_LEN, unit) }?;
-    let parts = Parts {
-        // SAFETY: the board has one kind of core, and no cache behind the point of coherency.
-        sync: Counted::new(unsafe { Aarch64Caches::probe() }?),
-        memory: Soiled::new(&CACHED),
-        // SAFETY: its memory has no cacheable mapping, and has had none since reset.
-        coherent_source: unsafe { non_cacheable(&COHERENT) },
-        direct_map: DirectMap::one(&MAPS.0),
-        bus: BusMap::one(&MAPS.1),
-        ledger: &LEDGER,
-    };
-    // SAFETY: they were made for one another from one memory map.
-    Ok(unsafe { Assembled::new(parts) })
-}
-
-/// Runs the conformance suite. If the monitor has begun, exactly as many operations must have trapped as there were lines
-/// to maintain; otherwise nothing on this board tells which instructions were executed, and that lines were asked for, and
-/// that none trapped, is all there is to see.
+/// Runs the conformance suite.
 pub(crate) fn conform(report: &mut impl Report) {
-    let lines = || machine().sync().lines();
-    checks::both_kinds(machine(), lines, report);
-    if let Some(trapped) = calls::counts() {
-        report.check(
-            "what_trapped_is_what_was_asked_for",
-            trapped_is_asked(trapped, lines()),
-        );
-    }
-}
-
-fn trapped_is_asked(trapped: Counts, lines: Lines) -> Result<(), Failure> {
-    let counts = [
-        ("DC CVAC", trapped.cleans, lines.cleaned),
-        ("DC IVAC", trapped.invalidates, lines.invalidated),
-        (
-            "DC CIVAC",
-            trapped.cleans_and_invalidates,
-            lines.cleaned_invalidated,
-        ),
-    ];
-    counts
-        .into_iter()
-        .try_for_each(|(what, found, asked)| equal(what, found as u64, asked as u64))
+    arm_virt::conform(machine(), report);
 }

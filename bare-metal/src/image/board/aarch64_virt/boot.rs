@@ -4,6 +4,7 @@
 use core::arch::global_asm;
 
 use super::{hypercall, mmu, semihosting};
+use crate::image::board::arm_virt;
 use crate::image::verdict::Verdict;
 
 // QEMU enters with MMU and caches off and interrupts masked, at EL1, or at EL2 with `virtualization=on`. The
@@ -103,11 +104,11 @@ global_asm!(
     ".size _start, . - _start",
     ".popsection",
     sys_exit = const semihosting::SYS_EXIT,
-    application_exit = const semihosting::ADP_STOPPED_APPLICATION_EXIT,
+    application_exit = const arm_virt::ADP_STOPPED_APPLICATION_EXIT,
     trap = const Verdict::Trap as u64,
     sctlr_off = const mmu::SCTLR_OFF,
     sctlr_on = const mmu::SCTLR_ON,
-    mair = const mmu::MAIR,
+    mair = const arm_virt::MAIR,
     tcr = const mmu::TCR,
     tables = sym mmu::TABLES,
     start = sym start,
@@ -119,6 +120,6 @@ extern "C" fn start(entered: u64) -> ! {
         hypercall::there_is_a_monitor();
     }
     // SAFETY: this function runs once, and nothing else runs yet.
-    unsafe { semihosting::keep_command_line() };
+    unsafe { arm_virt::keep_command_line(semihosting::call) };
     crate::image::run()
 }

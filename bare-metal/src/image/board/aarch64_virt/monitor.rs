@@ -3,28 +3,12 @@
 
 use core::arch::{asm, global_asm};
 
-use super::memory::{CACHE_PHYS, COHERENT_LEN, DMA_WINDOW_LEN, DMA_WINDOW_PHYS, SYNCED_PHYS};
 use super::tick;
-use crate::image::board::shadow::{Copies, Monitor, Operation};
+use crate::image::board::arm_virt;
+use crate::image::board::shadow::{Monitor, Operation};
 use crate::image::calls;
 use crate::image::console;
 use crate::image::verdict::Verdict;
-
-/// In a section that the boot code does not zero behind EL2's back.
-#[unsafe(link_section = ".data.monitor")]
-static mut MONITOR: Monitor = Monitor::new(COPIES);
-
-// SAFETY: the linker script keeps everything out of the window and of both copies, which are RAM of the board's 256 MiB.
-const COPIES: Copies = unsafe {
-    Copies::new(
-        DMA_WINDOW_PHYS as usize,
-        DMA_WINDOW_PHYS as usize,
-        CACHE_PHYS as usize,
-        SYNCED_PHYS as usize,
-        DMA_WINDOW_LEN,
-        DMA_WINDOW_LEN + COHERENT_LEN,
-    )
-};
 
 /// What the entry below saves of EL1, as far as the handler reads it.
 #[repr(C)]
@@ -91,9 +75,8 @@ const HCR: u64 = 1 << 31 | 1 << 23 | 1 << 4;
 
 /// Does what trapped from EL1, and returns to it, or does not return.
 extern "C" fn monitor_trap(registers: &mut Registers, vector: u64) {
-    let monitor = &raw mut MONITOR;
-    // SAFETY: EL2 runs on one processor with interrupts masked, and nothing but this function uses the static.
-    let monitor = unsafe { &mut *monitor };
+    // SAFETY: EL2 runs on one processor with interrupts masked, and this is its handler.
+    let monitor = unsafe { arm_virt::monitor() };
 
     let syndrome = syndrome();
     match (vector, syndrome >> 26) {

@@ -1,0 +1,7 @@
+//! The generic timer's ticks as time.
+
+/// Microseconds for so many ticks of a counter of that frequency in hertz.
+pub(crate) const fn micros(ticks: u64, frequency: u64) -> u64 {
+    // The whole seconds apart, so that no product overflows.
+    ticks / frequency * 1_000_000 + ticks % frequency * 1_000_000 / frequency
+}

@@ -1,0 +1,17 @@
+//! What the translation registers hold; all of them are in the Arm ARM (DDI 0406), part B, under their names.
+#![expect(unsafe_code, reason = "the tables go to a section of their own")]
+
+use crate::image::board::arm_virt::{self, Table, WALKS};
+
+/// TTBCR: long descriptors (EAE), and all addresses by TTBR0 (T0SZ = 0), whose level-1 table has four entries.
+pub(super) const TTBCR: u32 = 1 << 31 | WALKS;
+
+/// SCTLR with the MMU off: the bits that Armv7-A has as RAO, no more.
+pub(super) const SCTLR_OFF: u32 = 0x00c5_0078;
+
+/// SCTLR with the MMU (M), the data (C) and the instruction cache (I), and branch prediction (Z) on.
+pub(super) const SCTLR_ON: u32 = SCTLR_OFF | 1 | 1 << 2 | 1 << 11 | 1 << 12;
+
+/// The tables. Nothing but the image is executed (XN), and nobody is at PL0.
+#[unsafe(link_section = ".page_tables")]
+pub(super) static TABLES: [Table; 5] = arm_virt::tables(0, 1 << 54);
