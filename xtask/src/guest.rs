@@ -29,6 +29,8 @@ pub(crate) struct Unasked {
     pub(crate) evictions: u64,
     /// Clean lines that it filled unasked, with something else.
     pub(crate) refills: u64,
+    /// How often it interrupted the image, the first time while it was begun.
+    pub(crate) ticks: u64,
 }
 
 /// Whether the image passed: one exit code and one line, and both of them.
@@ -108,6 +110,7 @@ pub(crate) fn unasked(output: &str) -> Result<Unasked> {
             + values.get("cleans_and_invalidates")?,
         evictions: values.get("evictions")?,
         refills: values.get("refills")?,
+        ticks: values.get("ticks")?,
     })
 }
 
@@ -224,13 +227,14 @@ mod tests {
 
         let found = unasked(text).expect("every key is there");
 
-        let (traps, evictions, refills) = (7, 5, 6);
+        let (traps, evictions, refills, ticks) = (7, 5, 6, 7);
         assert_eq!(
             found,
             Unasked {
                 traps,
                 evictions,
-                refills
+                refills,
+                ticks
             }
         );
         assert!(unasked("MONITOR cleans=1 invalidates=2 evictions=5 refills=6\n").is_err());

@@ -26,7 +26,7 @@ mod virtio_pci;
 #[cfg(any(target_arch = "aarch64", target_arch = "arm", target_arch = "riscv64"))]
 mod shadow;
 
-#[cfg(any(target_arch = "arm", target_arch = "mips", target_arch = "x86_64"))]
+#[cfg(any(target_arch = "mips", target_arch = "x86_64"))]
 mod no_monitor;
 
 #[cfg(any(target_arch = "aarch64", target_arch = "arm"))]

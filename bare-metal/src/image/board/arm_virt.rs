@@ -33,14 +33,19 @@ mod trap;
 
 mod monitor;
 
+pub(crate) mod gic;
+
+mod hypercall;
+
 mod board;
 
 pub(crate) use board::{Board, SNOOPING, boot, conform};
+pub(crate) use hypercall::{hypercall, there_is_a_monitor};
 pub(crate) use monitor::monitor;
 pub(crate) use semihosting::{ADP_STOPPED_APPLICATION_EXIT, command_line, exit, keep_command_line};
 pub(crate) use serial::console_write;
 pub(crate) use tables::{MAIR, Table, WALKS, shadowed_table, tables};
-pub(crate) use time::micros;
+pub(crate) use time::{micros, ticks};
 pub(crate) use trap::end;
 
 use core::ptr::NonNull;

@@ -1,7 +1,8 @@
 //! QEMU's `virt` board with an Armv7-A processor, entered in SVC or Hyp mode; the image runs in SVC mode with the MMU and
 //! the caches on.
 //!
-//! Memory and devices are those of [`arm_virt`](super::arm_virt).
+//! Memory and devices are those of [`arm_virt`](super::arm_virt). Entered in Hyp mode (`virtualization=on`), the image
+//! leaves the monitor there.
 
 mod mmu;
 
@@ -11,6 +12,12 @@ mod semihosting;
 
 mod exceptions;
 
+mod tick;
+
+mod monitor;
+
+mod hypercall;
+
 mod board;
 
 mod boot;
@@ -18,9 +25,9 @@ mod boot;
 pub(crate) use super::arm_virt::{
     DiskTransport, SNOOPING, command_line, console_write, device_registers, disk_transport,
 };
-pub(crate) use super::no_monitor::{hypercall, shadow_window};
 pub(crate) use board::{Board, conform, machine};
 pub(crate) use clock::now_micros;
+pub(crate) use hypercall::{hypercall, shadow_window};
 pub(crate) use semihosting::exit;
 
 /// The name `cargo xtask demo --machine` knows the board by.

@@ -3,7 +3,7 @@
 
 use core::arch::global_asm;
 
-use super::{hypercall, mmu, semihosting};
+use super::{mmu, semihosting};
 use crate::image::board::arm_virt;
 use crate::image::verdict::Verdict;
 
@@ -117,7 +117,7 @@ global_asm!(
 /// The first Rust code: everything it may rely on is set up. `entered` is the exception level of QEMU's entry.
 extern "C" fn start(entered: u64) -> ! {
     if entered == 2 {
-        hypercall::there_is_a_monitor();
+        arm_virt::there_is_a_monitor();
     }
     // SAFETY: this function runs once, and nothing else runs yet.
     unsafe { arm_virt::keep_command_line(semihosting::call) };

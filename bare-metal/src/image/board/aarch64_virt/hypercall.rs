@@ -5,18 +5,10 @@
 )]
 
 use core::arch::asm;
-use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::mmu;
-use crate::image::calls::{Answer, REFUSED};
-
-/// Whether EL2 is the image's, and the monitor there.
-static MONITOR: AtomicBool = AtomicBool::new(false);
-
-/// For the boot code, which knows.
-pub(super) fn there_is_a_monitor() {
-    MONITOR.store(true, Ordering::Relaxed);
-}
+use crate::image::board::arm_virt;
+use crate::image::calls::Answer;
 
 /// From here on the cached window leads to the monitor's copy. To be called once, before the window is used.
 pub(crate) fn shadow_window() {
@@ -26,10 +18,13 @@ pub(crate) fn shadow_window() {
 
 /// A call of the monitor, refused if there is none.
 pub(crate) fn hypercall(call: [usize; 4]) -> Answer {
-    if !MONITOR.load(Ordering::Relaxed) {
-        return [REFUSED, 0];
-    }
-    let [number, first, second, third] = call;
+    arm_virt::hypercall(call, hvc)
+}
+
+/// # Safety
+///
+/// There is a monitor.
+unsafe fn hvc([number, first, second, third]: [usize; 4]) -> Answer {
     let (status, value);
     // SAFETY: the monitor changes no register but these two, and no memory that Rust knows of but what the caller says
     // a device owns: no `nomem`.

@@ -4,7 +4,7 @@
 use core::arch::{asm, global_asm};
 
 use super::tick;
-use crate::image::board::arm_virt;
+use crate::image::board::arm_virt::{self, gic};
 use crate::image::board::shadow::{Monitor, Operation};
 use crate::image::calls;
 use crate::image::console;
@@ -80,7 +80,7 @@ extern "C" fn monitor_trap(registers: &mut Registers, vector: u64) {
 
     let syndrome = syndrome();
     match (vector, syndrome >> 26) {
-        (IRQ, _) => tick::interrupted(|| monitor.tick()),
+        (IRQ, _) => gic::interrupted(|| tick::set(monitor.tick())),
         (SYNCHRONOUS, HVC) => call(monitor, registers),
         (SYNCHRONOUS, SYSTEM_INSTRUCTION) => {
             let Some(operation) = operation(syndrome) else {

@@ -7,6 +7,10 @@ use super::{mmu, semihosting};
 use crate::image::board::arm_virt;
 use crate::image::verdict::Verdict;
 
+/// Modes of the processor, in the lowest five bits of CPSR (Arm ARM, DDI 0406, B1.3.1, "ARM processor modes").
+const SVC: u32 = 0x13;
+const HYP: u32 = 0x1a;
+
 // QEMU enters with MMU and caches off and interrupts masked, in SVC mode, or in Hyp mode with `virtualization=on`. The
 // caches hold nothing after its reset; a board's firmware would have to have seen to that. Nothing is stored
 // before they are on.
@@ -18,9 +22,10 @@ global_asm!(
     "_start:",
     "    mrs r0, cpsr",
     "    and r0, r0, #0x1f",
-    "    cmp r0, #0x13",
+    "    mov r10, r0", // for the Rust code
+    "    cmp r0, #{svc}",
     "    beq 1f",
-    "    cmp r0, #0x1a",
+    "    cmp r0, #{hyp}",
     "    beq 2f",
     // No other mode is a way this image is run: the exit code of a trap, by semihosting.
     "    mov r0, #{sys_exit_extended}",
@@ -30,8 +35,8 @@ global_asm!(
     "    b 4b",
     "3:  .word {application_exit}, {trap}",
 
-    // Hyp mode: nothing of PL1's traps, it sees the real CPU and the real counter (reset leaves most of these registers
-    // unknown). Then on in SVC mode, all masked.
+    // Hyp mode: nothing of PL1's traps before the monitor is called, it sees the real CPU and the real counter (reset
+    // leaves most of these registers unknown). Then on in SVC mode, all masked.
     "2:  mov r0, #0",
     "    mcr p15, 4, r0, c1, c1, 0", // HCR
     "    mcr p15, 4, r0, c1, c1, 3", // HSTR
@@ -48,6 +53,9 @@ global_asm!(
     "    mcr p15, 4, r1, c0, c0, 0", // VPIDR: MIDR
     "    mrc p15, 0, r1, c0, c0, 5",
     "    mcr p15, 4, r1, c0, c0, 5", // VMPIDR: MPIDR
+    "    ldr r1, =monitor_vectors",
+    "    mcr p15, 4, r1, c12, c0, 0", // HVBAR
+    "    ldr sp, =__monitor_stack_top",
     "    mov r1, #0x1d3",            // A, I and F masked, SVC mode
     "    msr spsr_cxsf, r1",
     "    adr r1, 1f",
@@ -90,10 +98,13 @@ global_asm!(
     "    ldr sp, =__stack_top",
     "    mov r11, #0",
     "    mov lr, #0",
+    "    mov r0, r10",
     "    b {start}",
     "    .ltorg",
     ".size _start, . - _start",
     ".popsection",
+    svc = const SVC,
+    hyp = const HYP,
     sys_exit_extended = const semihosting::SYS_EXIT_EXTENDED,
     application_exit = const arm_virt::ADP_STOPPED_APPLICATION_EXIT,
     trap = const Verdict::Trap as u32,
@@ -105,8 +116,11 @@ global_asm!(
     start = sym start,
 );
 
-/// The first Rust code: everything it may rely on is set up.
-extern "C" fn start() -> ! {
+/// The first Rust code: everything it may rely on is set up. `entered` is the mode of QEMU's entry.
+extern "C" fn start(entered: u32) -> ! {
+    if entered == HYP {
+        arm_virt::there_is_a_monitor();
+    }
     // SAFETY: this function runs once, and nothing else runs yet.
     unsafe { arm_virt::keep_command_line(semihosting::call) };
     crate::image::run()

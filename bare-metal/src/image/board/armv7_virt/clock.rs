@@ -20,7 +20,15 @@ pub(crate) fn now_micros() -> u64 {
         );
     }
 
-    let frequency: u32;
+    micros(
+        u64::from(high) << 32 | u64::from(low),
+        u64::from(frequency()),
+    )
+}
+
+/// Ticks per second.
+pub(super) fn frequency() -> u32 {
+    let frequency;
     // SAFETY: reads CNTFRQ, which does not change.
     unsafe {
         asm!(
@@ -29,6 +37,5 @@ pub(crate) fn now_micros() -> u64 {
             options(nomem, nostack, preserves_flags),
         );
     }
-
-    micros(u64::from(high) << 32 | u64::from(low), u64::from(frequency))
+    frequency
 }
