@@ -44,11 +44,6 @@ use calls::{NoMonitor, Start};
 use verdict::Verdict;
 use words::BadWord;
 
-/// How long the monitor lets the image run without a trap or a call. Its clock is the number of instructions (10^9 and more
-/// for this), which take seconds; no computation between two buffers takes so long, nor a device of an emulator that has
-/// a processor at all.
-const PATIENCE_MILLIS: usize = 10_000;
-
 /// What every board's boot code calls once memory, caches, stack and exception vectors are set up.
 ///
 /// Runs once, on one processor, with interrupts off.
@@ -77,7 +72,7 @@ fn prepare(words: &str) -> Result<(), Unprepared> {
     };
     let start = Start {
         seed,
-        patience_millis: PATIENCE_MILLIS,
+        patience_millis: board::PATIENCE_MILLIS,
     };
     calls::start(start)?;
     board::shadow_window();

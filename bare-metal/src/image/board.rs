@@ -13,6 +13,7 @@
 //! | `SNOOPING: Snooping` | whether its devices snoop |
 //! | `conform(&mut impl Report)` | runs the conformance suite for every kind of device the board can have |
 //! | `hypercall([usize; 4]) -> [usize; 2]` | a call of the monitor ([`calls`](super::calls)), refused if there is none |
+//! | `PATIENCE_MILLIS: usize` | how long the monitor lets the image run without a trap or a call |
 //! | `shadow_window()` | once the monitor has begun: the cached window leads to its copy ([`shadow`]) |
 //! | `device_registers(phys, len) -> NonNull<u8>` | where the CPU sees a device's registers |
 //! | `DiskTransport`, `disk_transport::<H: Hal>(index) -> Option<DiskTransport>` | the index-th virtio block device, in bus order |
@@ -58,6 +59,6 @@ mod x86_q35;
 use x86_q35 as this;
 
 pub(crate) use this::{
-    Board, DiskTransport, NAME, SNOOPING, command_line, conform, console_write, device_registers,
-    disk_transport, exit, hypercall, machine, now_micros, shadow_window,
+    Board, DiskTransport, NAME, PATIENCE_MILLIS, SNOOPING, command_line, conform, console_write,
+    device_registers, disk_transport, exit, hypercall, machine, now_micros, shadow_window,
 };

@@ -32,3 +32,8 @@ pub(crate) use semihosting::exit;
 
 /// The name `cargo xtask demo --machine` knows the board by.
 pub(crate) const NAME: &str = "armv7-virt";
+
+/// How long the monitor lets the image run without a trap or a call, on a clock that is the number of instructions: less
+/// than on the other boards, since a driver that spins executes YIELD here, at which the emulator leaves its loop. So many
+/// of them take it as many seconds.
+pub(crate) const PATIENCE_MILLIS: usize = 2000;

@@ -35,7 +35,7 @@ pub(crate) use board::{Board, SNOOPING, conform, machine};
 mod boot;
 pub(crate) use boot::command_line;
 
-pub(crate) use super::no_monitor::{hypercall, shadow_window};
+pub(crate) use super::no_monitor::{PATIENCE_MILLIS, hypercall, shadow_window};
 
 use core::ptr::NonNull;
 

@@ -2,6 +2,9 @@
 
 use crate::image::calls::{Answer, REFUSED};
 
+/// Nobody waits.
+pub(crate) const PATIENCE_MILLIS: usize = 0;
+
 /// Every call is refused.
 pub(crate) const fn hypercall(_call: [usize; 4]) -> Answer {
     [REFUSED, 0]

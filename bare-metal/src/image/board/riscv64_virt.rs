@@ -62,6 +62,11 @@ use super::virtio_mmio::Slots;
 /// The name `cargo xtask demo --machine` knows the board by.
 pub(crate) const NAME: &str = "riscv64-virt";
 
+/// How long the monitor lets the image run without a trap or a call. Its clock is the number of instructions (10^9 and more
+/// for this), which take seconds; no computation between two buffers takes so long, nor a device of an emulator that has
+/// a processor at all.
+pub(crate) const PATIENCE_MILLIS: usize = 10_000;
+
 /// QEMU's hw/riscv/virt.c: VIRT_VIRTIO.
 const SLOTS: Slots = Slots {
     base: 0x1000_1000,
