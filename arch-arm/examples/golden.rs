@@ -6,12 +6,15 @@
     reason = "nobody calls these functions: they are read"
 )]
 
-use arch_arm::{Aarch64Caches, NonCacheable};
+#[cfg(not(target_arch = "arm"))]
+use arch_arm::Aarch64Caches as Caches;
+#[cfg(target_arch = "arm")]
+use arch_arm::Armv7Caches as Caches;
+use arch_arm::NonCacheable;
 use dma_api::{Assembled, CpuOwned, DeviceOwned, DmaSync, FromDevice, LineRange, Pool, ToDevice};
 
 /// A machine none of whose devices snoops. No value is ever made.
-pub type Board =
-    Assembled<'static, Aarch64Caches, &'static Pool<1>, NonCacheable<&'static Pool<1>>>;
+pub type Board = Assembled<'static, Caches, &'static Pool<1>, NonCacheable<&'static Pool<1>>>;
 
 /// Hands a buffer to the device and rings.
 ///
@@ -43,13 +46,13 @@ pub unsafe extern "C" fn golden_hand_back(lent: DeviceOwned<&'static Board, From
 
 /// The clean loop.
 #[unsafe(no_mangle)]
-pub extern "C" fn golden_clean(caches: &Aarch64Caches, range: LineRange<'_>) {
+pub extern "C" fn golden_clean(caches: &Caches, range: LineRange<'_>) {
     caches.clean(range);
 }
 
 /// The loop that cleans and invalidates.
 #[unsafe(no_mangle)]
-pub extern "C" fn golden_clean_and_invalidate(caches: &Aarch64Caches, range: LineRange<'_>) {
+pub extern "C" fn golden_clean_and_invalidate(caches: &Caches, range: LineRange<'_>) {
     caches.clean_and_invalidate(range);
 }
 
@@ -58,7 +61,7 @@ pub extern "C" fn golden_clean_and_invalidate(caches: &Aarch64Caches, range: Lin
 /// # Safety
 /// The caller owns the granules of the range and does without what was not written back.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn golden_invalidate(caches: &Aarch64Caches, range: LineRange<'_>) {
+pub unsafe extern "C" fn golden_invalidate(caches: &Caches, range: LineRange<'_>) {
     // SAFETY: the caller's promise.
     unsafe { caches.invalidate(range) };
 }

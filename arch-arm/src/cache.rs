@@ -1,14 +1,16 @@
-//! The caches of AArch64 processors: a loop around one instruction each, and one barrier behind it.
+//! The caches of arm processors: a loop around one instruction for each operation, and one barrier behind it.
 #![expect(
     unsafe_code,
     reason = "that an operation reaches every cache is a promise"
 )]
 
+use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use dma_api::{DmaSync, Error, Geometry, LineRange};
 
-use crate::{geometry, insn};
+use crate::geometry;
+use crate::insn::{Aarch64, Armv7, CortexA9, Instructions};
 
 /// The caches of an AArch64 machine as far as its point of coherency, maintained by virtual address.
 ///
@@ -34,18 +36,57 @@ use crate::{geometry, insn};
 /// # What may happen besides
 /// Lines are filled speculatively. DC IVAC may clean as well as invalidate: under a hypervisor (`HCR_EL2.VM` or
 /// `HCR_EL2.DC`), and on a Cortex-A53 always. Both are what [`DmaSync`] says of an implementation that says nothing.
+///
+/// Built for another instruction set the type is there and maintains nothing: it is no [`DmaSync`].
+pub type Aarch64Caches = Caches<Aarch64>;
+
+/// The caches of an Armv7-A machine as far as its point of coherency, maintained by virtual address, at PL1.
+///
+/// # What orders what
+/// The rules for maintenance by address are in DDI 0406 B2.2, "Ordering of cache and branch predictor maintenance
+/// operations".
+/// * Maintenance of an address and explicit accesses to it are in program order: nothing is needed in front of the loop.
+///   The Cortex-A9 has an erratum there, for which see [`CortexA9Caches`].
+/// * [`complete`](DmaSync::complete) is DSB SY: it waits for the maintenance, and for the whole system, since a device
+///   that does not snoop is in no shareability domain.
+/// * [`before_doorbell`](DmaSync::before_doorbell) and [`after_completion`](DmaSync::after_completion) are DMB SY, which
+///   orders maintenance as well as loads and stores. It is SY where AArch64 has OSH: what is outer shareable depends on
+///   the translation tables here. Without the Large Physical Address Extension Non-cacheable and Device memory can be
+///   inner or non-shareable too.
+///
+/// An interrupt alone proves nothing: the handler must read the device, or memory the device has written.
+///
+/// # What may happen besides
+/// Lines are filled speculatively, and DCIMVAC may clean as well as invalidate: under a hypervisor with `HCR.VM` it does.
+/// Both are what [`DmaSync`] says of an implementation that says nothing.
+///
+/// Built for another instruction set the type is there and maintains nothing: it is no [`DmaSync`].
+pub type Armv7Caches = Caches<Armv7>;
+
+/// The caches of a Cortex-A9 with several cores, which has erratum 764369: maintenance by address, even of memory that
+/// is shareable, may not reach the point of coherency while another core accesses the line.
+///
+/// Each loop has a DSB in front of it; apart from that it is [`Armv7Caches`]. The other half of the workaround, bit 0 of
+/// the SCU's diagnostic control register, is the operating system's (Linux: `ERRATA_ARM_764369`).
+pub type CortexA9Caches = Caches<CortexA9>;
+
+/// The caches of an arm machine, maintained with the instructions `I`: [`Aarch64Caches`], [`Armv7Caches`] or
+/// [`CortexA9Caches`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Aarch64Caches {
+pub struct Caches<I> {
     geometry: Geometry,
+    instructions: PhantomData<I>,
 }
 
-impl Aarch64Caches {
-    /// What the core that executes this says of its caches. At EL0 the read may trap (`SCTLR_EL1.UCT`).
+impl<I: Instructions> Caches<I> {
+    /// What the core that executes this says of its caches.
+    ///
+    /// On AArch64 the read may trap at EL0 (`SCTLR_EL1.UCT`); on Armv7-A it is undefined at PL0.
     ///
     /// # Errors
     /// As [`geometry::decode`].
     pub fn geometry_of_this_core() -> Result<Geometry, Error> {
-        geometry::decode(insn::ctr_el0())
+        geometry::decode(I::cache_type())
     }
 
     /// The caches of a machine whose cores all say the same of them.
@@ -81,50 +122,61 @@ impl Aarch64Caches {
     /// * no cache behind the point of coherency needs maintenance for devices to see memory as the CPU does;
     /// * memory that is handed over is mapped Normal Write-Back, with the same attributes in all mappings, and if more
     ///   than one core accesses it shareable by all of them: an operation reaches the cores of its mapping's
-    ///   shareability domain (D7.5.9, "Effects of instructions that operate by VA to the PoC").
+    ///   shareability domain (DDI 0487 D7.5.9, "Effects of instructions that operate by VA to the PoC"; DDI 0406 B2.2,
+    ///   "Multiprocessor effects on cache maintenance operations", by which an Armv7-A core without the Multiprocessing
+    ///   Extensions reaches itself alone);
+    /// * on Armv7-A, all that the processor's errata ask for is done.
     #[must_use]
     pub const unsafe fn with_geometry(geometry: Geometry) -> Self {
-        Self { geometry }
+        Self {
+            geometry,
+            instructions: PhantomData,
+        }
     }
 }
 
 // SAFETY: `with_geometry`'s contract covers the geometry and the reach; each loop visits the range's lines, and the
-// barriers are those explained at the type.
-unsafe impl DmaSync for Aarch64Caches {
+// barriers are those explained at the types.
+unsafe impl<I: Instructions> DmaSync for Caches<I> {
     fn geometry(&self) -> Geometry {
         self.geometry
     }
 
     #[inline]
     fn clean(&self, range: LineRange<'_>) {
-        range.pointers(self.geometry).for_each(insn::dc_cvac);
+        I::before_loop();
+        range.pointers(self.geometry).for_each(I::clean);
     }
 
     #[inline]
     unsafe fn invalidate(&self, range: LineRange<'_>) {
+        I::before_loop();
         for line in range.pointers(self.geometry) {
             // SAFETY: the caller owns the range's granules and does without what was not written back.
-            unsafe { insn::dc_ivac(line) };
+            unsafe { I::invalidate(line) };
         }
     }
 
     #[inline]
     fn clean_and_invalidate(&self, range: LineRange<'_>) {
-        range.pointers(self.geometry).for_each(insn::dc_civac);
+        I::before_loop();
+        range
+            .pointers(self.geometry)
+            .for_each(I::clean_and_invalidate);
     }
 
     #[inline]
     fn complete(&self) {
-        insn::dsb_sy();
+        I::complete();
     }
 
     #[inline]
     fn before_doorbell(&self, memory: NonNull<u8>) {
-        insn::dmb_osh(memory.as_ptr());
+        I::order(memory.as_ptr());
     }
 
     #[inline]
     fn after_completion(&self, memory: NonNull<u8>) {
-        insn::dmb_osh(memory.as_ptr());
+        I::order(memory.as_ptr());
     }
 }

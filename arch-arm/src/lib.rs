@@ -11,7 +11,7 @@ pub mod map;
 
 pub mod masks;
 
-pub use cache::Aarch64Caches;
+pub use cache::{Aarch64Caches, Armv7Caches, Caches, CortexA9Caches};
 #[cfg(any(unix, windows))]
 pub use insn::recorded;
 pub use map::{NonCacheable, non_cacheable};

@@ -1,4 +1,4 @@
-//! Whole transfers on a host machine, and exactly which instructions they execute in which order.
+//! Whole transfers on an AArch64 machine, and exactly which instructions they execute in which order.
 #![expect(unsafe_code, reason = "tests promise what a board would")]
 #![expect(
     clippy::unwrap_used,
@@ -6,101 +6,28 @@
     reason = "a panic is how a test fails"
 )]
 
-use core::alloc::Layout;
-use core::ptr::NonNull;
-use std::alloc::alloc;
+mod board;
 
-use arch_arm::recorded::{CORTEX_A72, Executed, Executed::*, executed, set_ctr_el0};
-use arch_arm::{Aarch64Caches, NonCacheable, non_cacheable};
+use core::ptr::NonNull;
+
+use arch_arm::Aarch64Caches;
+use arch_arm::recorded::{CORTEX_A72, Executed::*, executed, set_ctr_el0};
+use board::{Board, PHYS, allocate, lines};
 use dma_api::{
-    Alignment, Bidirectional, BusMap, Device, DeviceWrites, DirectMap, DmaAddr, DmaSync, Error,
-    FromDevice, Geometry, Ledger, Limits, LineRange, Machine, PhysAddr, Pool, Region, Slot,
-    Snooping, ToDevice, Window,
+    Bidirectional, DeviceWrites, DmaSync, Error, FromDevice, Geometry, LineRange, Snooping,
+    ToDevice,
 };
 
-const PHYS: PhysAddr = PhysAddr::new(0x4000_0000);
-const UNCACHED_PHYS: PhysAddr = PhysAddr::new(0x5000_0000);
-const LEN: usize = 1 << 16;
-
-struct Board {
-    caches: Aarch64Caches,
-    pool: Pool<16>,
-    uncached: NonCacheable<Pool<1>>,
-    ledger: Ledger<[Slot; 4]>,
-    memory: Region,
-    bus: Window,
-}
-
-impl Board {
-    /// A board whose cores say `ctr`, never freed. Its pool is used in units of `unit` bytes.
-    fn new(ctr: u64, unit: u64) -> &'static Self {
-        set_ctr_el0(ctr);
-        let unit = Alignment::new(unit).unwrap();
-        let (cached, uncached) = (allocate(), allocate());
-        let (pool, rings) = (Pool::new(), Pool::new());
-        // SAFETY: the memory was just allocated and is never freed.
-        unsafe { pool.adopt(cached, PHYS, LEN, unit) }.unwrap();
-        let page = Alignment::new(4096).unwrap();
-        // SAFETY: as above.
-        unsafe { rings.adopt(uncached, UNCACHED_PHYS, LEN, page) }.unwrap();
-
-        Box::leak(Box::new(Self {
-            // SAFETY: no cache is in the way of the device, which does not exist.
-            caches: unsafe { Aarch64Caches::probe() }.unwrap(),
-            pool,
-            // SAFETY: as above.
-            uncached: unsafe { non_cacheable(rings) },
-            ledger: Ledger::new(),
-            // SAFETY: the memory was just allocated and is never freed.
-            memory: unsafe { Region::new(cached, PHYS, LEN) }.unwrap(),
-            bus: Window::new(PHYS, DmaAddr::new(0), 0x2000_0000).unwrap(),
-        }))
-    }
-
-    fn device(&'static self, snooping: Snooping) -> Device<&'static Self> {
-        Device::new(self, Limits::UNLIMITED, snooping).unwrap()
-    }
-}
-
-// SAFETY: the parts are always the same, and no device looks at the memory.
-unsafe impl Machine for Board {
-    type Sync = Aarch64Caches;
-    type Memory = Pool<16>;
-    type Coherent = NonCacheable<Pool<1>>;
-
-    fn sync(&self) -> &Aarch64Caches {
-        &self.caches
-    }
-    fn memory(&self) -> &Pool<16> {
-        &self.pool
-    }
-    fn coherent_source(&self) -> &NonCacheable<Pool<1>> {
-        &self.uncached
-    }
-    fn direct_map(&self) -> DirectMap<'_> {
-        DirectMap::one(&self.memory)
-    }
-    fn bus(&self) -> BusMap<'_> {
-        BusMap::one(&self.bus)
-    }
-    fn ledger(&self) -> &Ledger {
-        &self.ledger
-    }
-}
-
-fn allocate() -> NonNull<u8> {
-    // SAFETY: the size is not 0.
-    NonNull::new(unsafe { alloc(Layout::from_size_align(LEN, 4096).unwrap()) }).unwrap()
-}
-
-/// `instruction` for each line of 64 bytes.
-fn lines(instruction: fn(usize) -> Executed, first: usize, count: usize) -> Vec<Executed> {
-    (0..count).map(|n| instruction(first + 64 * n)).collect()
+/// A board whose cores say `ctr`. Its pool is used in units of `unit` bytes.
+fn board(ctr: u64, unit: u64) -> &'static Board<Aarch64Caches> {
+    set_ctr_el0(ctr);
+    // SAFETY: no cache is in the way of the device, which does not exist.
+    Board::new(unsafe { Aarch64Caches::probe() }.unwrap(), unit)
 }
 
 #[test]
 fn what_a_device_reads_is_cleaned_completed_and_ordered_before_the_doorbell() {
-    let device = Board::new(CORTEX_A72, 4096).device(Snooping::DoesNotSnoop);
+    let device = board(CORTEX_A72, 4096).device(Snooping::DoesNotSnoop);
     let mut buffer = device.allocate::<ToDevice>(100).unwrap();
     let a = buffer.as_mut_slice().as_ptr().addr();
     buffer.write(0, &[7_u8; 100]).unwrap();
@@ -116,7 +43,7 @@ fn what_a_device_reads_is_cleaned_completed_and_ordered_before_the_doorbell() {
 }
 
 fn written_by_the_device<D: DeviceWrites>() {
-    let device = Board::new(CORTEX_A72, 4096).device(Snooping::DoesNotSnoop);
+    let device = board(CORTEX_A72, 4096).device(Snooping::DoesNotSnoop);
     let mut buffer = device.allocate::<D>(129).unwrap();
     let a = buffer.as_mut_slice().as_ptr().addr();
 
@@ -143,7 +70,7 @@ fn what_a_device_writes_is_cleaned_before_and_invalidated_after_the_completion_b
 
 #[test]
 fn a_device_that_snoops_gets_the_two_barriers_alone() {
-    let device = Board::new(CORTEX_A72, 4096).device(Snooping::Snoops);
+    let device = board(CORTEX_A72, 4096).device(Snooping::Snoops);
 
     let lent = device
         .allocate::<Bidirectional>(4096)
@@ -159,7 +86,7 @@ fn a_device_that_snoops_gets_the_two_barriers_alone() {
 
 #[test]
 fn a_loan_that_starts_and_ends_inside_a_line_is_cleaned_to_both_ends() {
-    let board = Board::new(CORTEX_A72, 4096);
+    let board = board(CORTEX_A72, 4096);
     let device = board.device(Snooping::DoesNotSnoop);
     let own = core::ptr::from_mut(device.allocate::<ToDevice>(4096).unwrap().as_mut_slice());
     let base = own.cast::<u8>();
@@ -177,7 +104,7 @@ fn a_loan_that_starts_and_ends_inside_a_line_is_cleaned_to_both_ends() {
 
 #[test]
 fn isolation_follows_the_granule_and_loops_the_line() {
-    let board = Board::new(0x8544_c004, 128);
+    let board = board(0x8544_c004, 128);
     let device = board.device(Snooping::DoesNotSnoop);
     assert_eq!(board.caches.geometry(), Geometry::new(64, 128).unwrap());
 
@@ -204,7 +131,7 @@ fn isolation_follows_the_granule_and_loops_the_line() {
 
 #[test]
 fn coherent_memory_needs_barriers_and_no_maintenance() {
-    let device = Board::new(CORTEX_A72, 4096).device(Snooping::DoesNotSnoop);
+    let device = board(CORTEX_A72, 4096).device(Snooping::DoesNotSnoop);
 
     let ring = device.allocate_coherent(4096).unwrap();
     assert_eq!(executed(), []);
@@ -222,7 +149,7 @@ fn coherent_memory_needs_barriers_and_no_maintenance() {
 
 #[test]
 fn both_at_once_is_one_instruction_per_line() {
-    let board = Board::new(0x8544_c004, 4096);
+    let board = board(0x8544_c004, 4096);
     let memory = NonNull::slice_from_raw_parts(allocate(), 128);
     // SAFETY: the memory is never freed.
     let range = unsafe { LineRange::new(memory, PHYS) }.unwrap();
@@ -249,10 +176,10 @@ fn cores_that_differ_have_the_smaller_line_and_the_larger_granule() {
 
 #[test]
 fn a_register_that_contradicts_itself_makes_no_caches() {
-    set_ctr_el0(0x8346_c004);
+    set_ctr_el0(0x804a_c004);
     // SAFETY: it is refused.
     let caches = unsafe { Aarch64Caches::probe() };
-    let (line, granule) = (256, 32);
+    let (line, granule) = (4096, 2048);
     assert_eq!(
         caches.map(|_| ()),
         Err(Error::GranuleBelowLine { line, granule })
@@ -261,7 +188,7 @@ fn a_register_that_contradicts_itself_makes_no_caches() {
 
 #[test]
 fn each_thread_has_its_own_transcript_and_register() {
-    let board = Board::new(CORTEX_A72, 4096);
+    let board = board(CORTEX_A72, 4096);
     set_ctr_el0(0);
     board.caches.complete();
 

@@ -1,14 +1,28 @@
 //! The image: console → board → the library on it → what the command line asks for.
+//!
+//! | word | what it asks for |
+//! |---|---|
+//! | `conformance`, the first | the conformance suite |
+//! | `demo`, the first | the bytes of one disk, and other bytes on another one |
+//! | `disk-bytes=N`, `scratch-bytes=N` | how many of them |
+//! | `seed=N` | caches that devices do not see, and that misbehave as this number says ([`calls`]) |
+//! | `without=STEP` | a step of every transfer is left out ([`Step`](words::Step)) |
 
 mod console;
 
 mod section;
 
+mod words;
+
 mod counted;
+
+mod calls;
 
 mod board;
 
 mod verdict;
+
+mod in_place;
 
 mod hal;
 
@@ -18,11 +32,19 @@ mod disk;
 
 mod pattern;
 
+mod bus_master;
+
+mod blind;
+
 mod checks;
 
 mod demo;
 
+use core::fmt;
+
+use calls::{NoMonitor, Start};
 use verdict::Verdict;
+use words::BadWord;
 
 /// What every board's boot code calls once memory, caches, stack and exception vectors are set up.
 ///
@@ -30,7 +52,37 @@ use verdict::Verdict;
 pub(crate) fn run() -> ! {
     let words = board::command_line();
     console::line(format_args!("IMAGE {} {words}", board::NAME));
-    let verdict = match words.split_ascii_whitespace().next() {
+    let verdict = match prepare(words) {
+        Ok(()) => act(words),
+        Err(error) => {
+            console::line(format_args!("ERROR {error}"));
+            Verdict::Fail
+        }
+    };
+
+    if let Some(counts) = calls::counts() {
+        console::line(format_args!("MONITOR {counts}"));
+    }
+    verdict.exit()
+}
+
+/// Checks the words, and with `seed=` makes the machine one whose devices do not see what its caches hold.
+fn prepare(words: &str) -> Result<(), Unprepared> {
+    words::without(words)?;
+    let Some(seed) = words::number(words, "seed=")? else {
+        return Ok(());
+    };
+    let start = Start {
+        seed,
+        patience_millis: board::PATIENCE_MILLIS,
+    };
+    calls::start(start)?;
+    board::shadow_window();
+    Ok(())
+}
+
+fn act(words: &str) -> Verdict {
+    match words.split_ascii_whitespace().next() {
         Some("conformance") => checks::run(),
         Some("demo") => demo::run(words),
         _ => {
@@ -39,6 +91,32 @@ pub(crate) fn run() -> ! {
             ));
             Verdict::Fail
         }
-    };
-    verdict.exit()
+    }
+}
+
+/// Why nothing was begun.
+enum Unprepared {
+    Word(BadWord),
+    Monitor(NoMonitor),
+}
+
+impl fmt::Display for Unprepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Word(word) => word.fmt(f),
+            Self::Monitor(none) => none.fmt(f),
+        }
+    }
+}
+
+impl From<BadWord> for Unprepared {
+    fn from(word: BadWord) -> Self {
+        Self::Word(word)
+    }
+}
+
+impl From<NoMonitor> for Unprepared {
+    fn from(none: NoMonitor) -> Self {
+        Self::Monitor(none)
+    }
 }

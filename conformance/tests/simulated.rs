@@ -119,7 +119,7 @@ fn a_checked_machine_conforms_and_finds_no_mistake_that_is_not_on_purpose() {
         assert_eq!(kept.failed, []);
         let counts = checked.counts();
         // The suite claims too many bytes, and gives blocks back that are not, or no longer, the allocator's.
-        let on_purpose = [Kind::Overlong, Kind::NotFreed].map(|kind| counts.of(kind));
+        let on_purpose = [Kind::Overlong, Kind::FreeRefused].map(|kind| counts.of(kind));
         assert_eq!((counts.findings(), on_purpose), (4, [1, 3]));
         let left = (
             counts.followed,

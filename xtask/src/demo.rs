@@ -5,16 +5,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::cross;
 use crate::disk::{self, Scratch, Source, WRITTEN};
+use crate::guest::Unasked;
 use crate::host;
-use crate::judge::{Bounces, Expected, Outcome, judge};
-use crate::machine::{Devices, Disks, Machine};
+use crate::judge::{Between, Bounces, Expected, Outcome, judge};
+use crate::machine::{Caches, Devices, Disks, Machine};
 use crate::process::run_to_success;
+use crate::qemu::Run;
 use crate::setup;
 use crate::table;
 use crate::toolchain::Toolchain;
 use crate::workspace::shown;
-use crate::{cross, qemu};
 
 /// The default disk: large enough that every path is taken often, and no whole number of sectors.
 const DEFAULT_LENGTH: u64 = (20 << 20) + 123;
@@ -28,19 +30,38 @@ const SIMULATED: Expected = Expected {
     written: 0,
     bounces: Bounces::None,
     devices: Devices::DoNotSnoop,
+    between: Between::Simulation,
 };
 
 /// What the machines of a run were to do, for its last line.
 const READ_AND_WROTE: &str = "read and wrote";
 const READ: &str = "read";
 
+/// Which emulated caches a run has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Choice {
+    /// Those of the monitor, with this seed, on every machine that has one.
+    Seed(u64),
+    /// None anywhere.
+    Coherent,
+}
+
+impl Choice {
+    fn on(self, machine: &Machine) -> Caches {
+        match self {
+            Self::Seed(seed) => Caches::of(machine, seed),
+            Self::Coherent => Caches::None,
+        }
+    }
+}
+
 /// The command: all of `machines` with one disk, and a table of what came of it.
-pub(crate) fn run(machines: &[&Machine], file: Option<&Path>) -> Result<bool> {
+pub(crate) fn run(machines: &[&Machine], file: Option<&Path>, choice: Choice) -> Result<bool> {
     // A name that is mistyped is found out before anything is built.
     let given = file.map(Source::open).transpose()?;
 
     let missing = match setup::prepare(machines) {
-        Ok(toolchain) => return run_emulated(machines, given, &toolchain),
+        Ok(toolchain) => return run_emulated(machines, given, choice, &toolchain),
         Err(missing) => missing,
     };
     println!("{missing}\n");
@@ -58,7 +79,7 @@ pub(crate) fn run(machines: &[&Machine], file: Option<&Path>) -> Result<bool> {
     if !present.is_empty()
         && let Ok(toolchain) = setup::prepare(&present)
     {
-        run_emulated(&present, given, &toolchain)?;
+        run_emulated(&present, given, choice, &toolchain)?;
         println!("not run, for want of an emulator: {}", absent.join(", "));
         return Ok(false);
     }
@@ -90,29 +111,43 @@ pub(crate) fn build_only(machines: &[&Machine]) -> Result<bool> {
     Ok(all)
 }
 
-/// Boots `machine` and has it read `source` and write a scratch disk; both are compared with what the host knows.
-pub(crate) fn demonstrate(machine: &Machine, image: &Path, source: &Source) -> Result<Outcome> {
+/// Boots `machine` and has it read `source` and write `written` bytes to a scratch disk; both are compared with what the
+/// host knows.
+pub(crate) fn demonstrate(
+    machine: &Machine,
+    image: &Path,
+    source: &Source,
+    written: usize,
+    caches: Caches,
+) -> Result<Outcome> {
     let scratch = Scratch::new()?;
-    let words = [
-        "demo".to_owned(),
-        format!("disk-bytes={}", source.length),
-        format!("scratch-bytes={WRITTEN}"),
-    ];
-    let disks = Disks {
-        source: &source.path,
-        scratch: scratch.path(),
+    let words = words(source, written);
+    let run = Run {
+        machine,
+        image,
+        words: &words,
+        caches,
+        disks: Disks {
+            source: &source.path,
+            scratch: scratch.path(),
+        },
+        limit: limit(source),
     };
 
     let started = Instant::now();
-    let output = qemu::run(machine, image, &words, disks, limit(source))?;
+    let output = run.pass()?;
     let expected = Expected {
-        written: WRITTEN as u64,
+        written: written as u64,
         bounces: Bounces::SomeButNotAll,
         devices: machine.devices,
+        between: match caches {
+            Caches::None => Between::Nothing,
+            Caches::Shadowed { .. } => Between::Monitor,
+        },
     };
     let mut outcome = judge(source, &output, started.elapsed(), expected)?;
 
-    let checked = scratch.check();
+    let checked = scratch.check(written);
     outcome.scratch_agrees = Some(checked.is_ok());
     outcome
         .problems
@@ -120,9 +155,19 @@ pub(crate) fn demonstrate(machine: &Machine, image: &Path, source: &Source) -> R
     Ok(outcome)
 }
 
+/// What an image is told of a demonstration.
+pub(crate) fn words(source: &Source, written: usize) -> [String; 3] {
+    [
+        "demo".to_owned(),
+        format!("disk-bytes={}", source.length),
+        format!("scratch-bytes={written}"),
+    ]
+}
+
 fn run_emulated(
     machines: &[&Machine],
     given: Option<Source>,
+    choice: Choice,
     toolchain: &Toolchain,
 ) -> Result<bool> {
     let mut images = Vec::new();
@@ -134,7 +179,8 @@ fn run_emulated(
     let mut results = Vec::new();
     for (machine, image) in images {
         println!("{}: running", machine.name);
-        let result = image.and_then(|image| demonstrate(machine, &image, &source));
+        let caches = choice.on(machine);
+        let result = image.and_then(|image| demonstrate(machine, &image, &source, WRITTEN, caches));
         results.push((machine.name, result));
     }
     conclude(&source, &results, READ_AND_WROTE)
@@ -199,12 +245,15 @@ fn conclude(source: &Source, results: &[(&str, Result<Outcome>)], did: &str) -> 
 
     let headings = [
         "machine",
+        "non-coherent",
         "bytes",
         "SHA-256",
         "scratch",
         "transfers",
         "bounces",
         "maintained",
+        "evictions",
+        "refills",
         "seconds",
     ];
     let rows: Vec<_> = results
@@ -227,16 +276,27 @@ fn conclude(source: &Source, results: &[(&str, Result<Outcome>)], did: &str) -> 
     Ok(all)
 }
 
-fn row(name: &str, source: &Source, outcome: Option<&Outcome>) -> [String; 8] {
+fn row(name: &str, source: &Source, outcome: Option<&Outcome>) -> [String; 11] {
     let Some(Outcome {
         hash_agrees,
         scratch_agrees,
         counts,
+        between,
+        unasked,
         time,
         ..
     }) = outcome
     else {
-        return [name, "-", "no", "no", "-", "-", "-", "-"].map(str::to_owned);
+        return [name, "-", "-", "no", "no", "-", "-", "-", "-", "-", "-"].map(str::to_owned);
+    };
+    let non_coherent = match between {
+        Between::Nothing => "no",
+        Between::Monitor | Between::Simulation => "yes",
+    };
+    let unasked = |count: fn(&Unasked) -> u64| {
+        unasked
+            .as_ref()
+            .map_or_else(|| "-".to_owned(), |all| count(all).to_string())
     };
     let scratch = match scratch_agrees {
         Some(true) => "ok",
@@ -245,12 +305,15 @@ fn row(name: &str, source: &Source, outcome: Option<&Outcome>) -> [String; 8] {
     };
     [
         name.to_owned(),
+        non_coherent.to_owned(),
         source.length.to_string(),
         if *hash_agrees { "equal" } else { "DIFFERENT" }.to_owned(),
         scratch.to_owned(),
         counts.transfers.to_string(),
         counts.bounces.to_string(),
         counts.maintained.to_string(),
+        unasked(|all| all.evictions),
+        unasked(|all| all.refills),
         format!("{:.1}", time.as_secs_f64()),
     ]
 }
@@ -300,6 +363,6 @@ mod tests {
 
     #[test]
     fn a_machine_that_did_not_finish_has_no_numbers() {
-        assert_eq!(row("m", &source(), None)[..4], ["m", "-", "no", "no"]);
+        assert_eq!(row("m", &source(), None)[..5], ["m", "-", "-", "no", "no"]);
     }
 }

@@ -163,15 +163,15 @@ impl Scratch {
         self.0.path()
     }
 
-    /// Whether the first [`WRITTEN`] bytes are the pattern and all others are untouched.
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Whether the first `written` bytes are the pattern and all others are untouched.
+    pub(crate) fn check(&self, written: usize) -> Result<()> {
         let disk = fs::read(self.path()).context("cannot read the scratch disk")?;
         ensure!(
             disk.len() == SCRATCH,
             "the scratch disk has {} bytes now",
             disk.len()
         );
-        match pattern::first_wrong(&disk, WRITTEN) {
+        match pattern::first_wrong(&disk, written) {
             None => Ok(()),
             Some(at) => bail!("byte {at:#x} of the scratch disk is {:#04x}", disk[at]),
         }
@@ -223,7 +223,7 @@ mod tests {
         let scratch = Scratch::new().expect("a scratch disk");
 
         let error = scratch
-            .check()
+            .check(WRITTEN)
             .expect_err("nothing was written")
             .to_string();
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::machine::Checks;
 
 /// The exit code of a pass. Resets, power-offs and triple faults give 0 by themselves, so 0 can mean nothing.
-const PASS_CODE: i32 = 33;
+pub(crate) const PASS_CODE: i32 = 33;
 
 /// The closing line of a pass.
 const PASS_LINE: &str = "VERDICT Pass";
@@ -20,6 +20,19 @@ pub(crate) struct Counts {
     pub(crate) bounces: u64,
     /// Cache lines cleaned, invalidated, or both.
     pub(crate) maintained: u64,
+}
+
+/// What a monitor counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unasked {
+    /// Operations of the image that it carried out.
+    pub(crate) traps: u64,
+    /// Dirty lines that it wrote back unasked.
+    pub(crate) evictions: u64,
+    /// Clean lines that it filled unasked, with something else.
+    pub(crate) refills: u64,
+    /// How often it interrupted the image, the first time while it was begun.
+    pub(crate) ticks: u64,
 }
 
 /// Whether the image passed: one exit code and one line, and both of them.
@@ -86,36 +99,55 @@ pub(crate) fn hash(output: &str) -> Result<&str> {
 
 /// The counters of a demonstration.
 pub(crate) fn counts(output: &str) -> Result<Counts> {
-    let line = only(output, "COUNTS ")?;
-    let mut values = HashMap::new();
-    for word in line.split_whitespace() {
-        let (key, value) = word
-            .split_once('=')
-            .with_context(|| format!("{word:?} is no key=value"))?;
-        let value: u64 = value
-            .parse()
-            .with_context(|| format!("{word:?} has no number"))?;
-        if values.insert(key, value).is_some() {
-            bail!("{key:?} is there twice");
-        }
-    }
-    let value = |key: &str| {
-        values
-            .get(key)
-            .copied()
-            .with_context(|| format!("no {key:?} in {line:?}"))
-    };
+    let values = Values::of(output, "COUNTS ")?;
     // A machine may count the lines that were cleaned and invalidated in one operation apart, or have none.
-    let both = values
-        .get("cleaned_invalidated")
-        .copied()
-        .unwrap_or_default();
+    let both = values.get("cleaned_invalidated").unwrap_or_default();
     Ok(Counts {
-        transfers: value("transfers")?,
-        bytes: value("bytes")?,
-        bounces: value("bounces")?,
-        maintained: value("cleaned")? + value("invalidated")? + both,
+        transfers: values.get("transfers")?,
+        bytes: values.get("bytes")?,
+        bounces: values.get("bounces")?,
+        maintained: values.get("cleaned")? + values.get("invalidated")? + both,
     })
+}
+
+/// The counters of the monitor under the image, of a run that had one.
+pub(crate) fn unasked(output: &str) -> Result<Unasked> {
+    let values = Values::of(output, "MONITOR ")?;
+    Ok(Unasked {
+        traps: values.get("cleans")?
+            + values.get("invalidates")?
+            + values.get("cleans_and_invalidates")?,
+        evictions: values.get("evictions")?,
+        refills: values.get("refills")?,
+        ticks: values.get("ticks")?,
+    })
+}
+
+/// Numbers by their names: the words `name=number` of one line.
+struct Values<'a>(HashMap<&'a str, u64>);
+
+impl<'a> Values<'a> {
+    /// Those of the one line that begins with `prefix`.
+    fn of(output: &'a str, prefix: &str) -> Result<Self> {
+        let mut values = HashMap::new();
+        for word in only(output, prefix)?.split_whitespace() {
+            let (key, value) = word
+                .split_once('=')
+                .with_context(|| format!("{word:?} is no key=value"))?;
+            let value: u64 = value
+                .parse()
+                .with_context(|| format!("{word:?} has no number"))?;
+            if values.insert(key, value).is_some() {
+                bail!("{key:?} is there twice");
+            }
+        }
+        Ok(Self(values))
+    }
+
+    fn get(&self, key: &str) -> Result<u64> {
+        let value = self.0.get(key).copied();
+        value.with_context(|| format!("no {key:?} in {:?}", self.0))
+    }
 }
 
 /// The last lines of a log, for a failure's report.
@@ -125,7 +157,7 @@ pub(crate) fn tail(output: &str, count: usize) -> String {
 }
 
 /// What follows `prefix` on the one line that begins with it.
-fn only<'a>(output: &'a str, prefix: &str) -> Result<&'a str> {
+pub(crate) fn only<'a>(output: &'a str, prefix: &str) -> Result<&'a str> {
     let mut found = lines(output).filter_map(|line| line.strip_prefix(prefix));
     let first = found
         .next()
@@ -200,6 +232,26 @@ mod tests {
             counts("COUNTS transfers=1 transfers=1 bytes=1 bounces=0 cleaned=0 invalidated=0\n")
                 .is_err()
         );
+    }
+
+    #[test]
+    fn a_monitor_says_what_it_did_unasked() {
+        let text = "MONITOR cleans=1 invalidates=2 cleans_and_invalidates=4 evictions=5 refills=6 ticks=7\r\n";
+
+        let found = unasked(text).expect("every key is there");
+
+        let (traps, evictions, refills, ticks) = (7, 5, 6, 7);
+        assert_eq!(
+            found,
+            Unasked {
+                traps,
+                evictions,
+                refills,
+                ticks
+            }
+        );
+        assert!(unasked("MONITOR cleans=1 invalidates=2 evictions=5 refills=6\n").is_err());
+        assert!(unasked("").is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use crate::disk::Source;
-use crate::guest::{self, Counts};
+use crate::guest::{self, Counts, Unasked};
 use crate::machine::Devices;
 
 /// What one machine did, and whether it was right.
@@ -15,6 +15,9 @@ pub(crate) struct Outcome {
     /// Nothing if there is no scratch disk.
     pub(crate) scratch_agrees: Option<bool>,
     pub(crate) counts: Counts,
+    pub(crate) between: Between,
+    /// What a monitor did, if there was one.
+    pub(crate) unasked: Option<Unasked>,
     pub(crate) time: Duration,
     pub(crate) problems: Vec<String>,
 }
@@ -26,6 +29,18 @@ pub(crate) struct Expected {
     pub(crate) written: u64,
     pub(crate) bounces: Bounces,
     pub(crate) devices: Devices,
+    pub(crate) between: Between,
+}
+
+/// What keeps the stores of the CPU from devices until they are cleaned, and theirs from the CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Between {
+    /// Nothing: an emulator has no caches.
+    Nothing,
+    /// The monitor under the image.
+    Monitor,
+    /// The caches of the simulated machine, which do not report.
+    Simulation,
 }
 
 /// How many of the transfers go through other memory.
@@ -47,8 +62,14 @@ impl Outcome {
             bounces,
             maintained,
         } = self.counts;
+        let unasked = match self.unasked {
+            Some(Unasked {
+                evictions, refills, ..
+            }) => format!(", {evictions} evictions, {refills} refills"),
+            None => String::new(),
+        };
         Ok(format!(
-            "{transfers} transfers, {bytes} bytes, {bounces} bounces, {maintained} lines maintained"
+            "{transfers} transfers, {bytes} bytes, {bounces} bounces, {maintained} lines maintained{unasked}"
         ))
     }
 }
@@ -98,10 +119,27 @@ pub(crate) fn judge(
             counts.maintained, expected.devices
         ));
     }
+    let unasked = match expected.between {
+        Between::Monitor => Some(guest::unasked(output)?),
+        Between::Nothing | Between::Simulation => None,
+    };
+    if let Some(unasked) = unasked {
+        // Operations that do not trap are not carried out; a cache that does nothing by itself proves nothing, nor does one
+        // that interrupts the image at its own instructions alone.
+        let is_idle = unasked.evictions == 0 || unasked.refills == 0 || unasked.ticks < 2;
+        if unasked.traps != counts.maintained || is_idle {
+            problems.push(format!(
+                "{} lines were maintained, and the monitor says {unasked:?}",
+                counts.maintained
+            ));
+        }
+    }
     Ok(Outcome {
         hash_agrees: hash == source.hash,
         scratch_agrees: None,
         counts,
+        between: expected.between,
+        unasked,
         time,
         problems,
     })
@@ -125,6 +163,7 @@ mod tests {
         written: 24,
         bounces: Bounces::SomeButNotAll,
         devices: Devices::DoNotSnoop,
+        between: Between::Nothing,
     };
 
     fn printed(hash: &str, bytes: u64, bounces: u64, cleaned: u64) -> String {
@@ -174,6 +213,40 @@ mod tests {
             ..EMULATED
         };
         assert!(agrees(0, none) && !agrees(1, none));
+    }
+
+    #[test]
+    fn what_was_maintained_has_trapped_and_the_caches_did_something_unasked() {
+        let agrees = |traps, evictions, refills, ticks| {
+            let printed = printed(&source().hash, 1024, 1, 6)
+                + &format!(
+                    "MONITOR cleans={traps} invalidates=0 cleans_and_invalidates=0 evictions={evictions} refills={refills} ticks={ticks}\n"
+                );
+            let between = Between::Monitor;
+            let expected = Expected {
+                between,
+                ..EMULATED
+            };
+            judged(&printed, expected).verdict()
+        };
+
+        let said = agrees(6, 1, 2, 2).expect("all is right");
+        assert!(said.ends_with(", 1 evictions, 2 refills"), "{said}");
+        assert!(agrees(5, 1, 2, 2).is_err());
+        assert!(agrees(6, 0, 2, 2).is_err());
+        assert!(agrees(6, 1, 0, 2).is_err());
+        assert!(agrees(6, 1, 2, 1).is_err());
+    }
+
+    #[test]
+    fn a_monitor_that_says_nothing_is_an_error() {
+        let expected = Expected {
+            between: Between::Monitor,
+            ..EMULATED
+        };
+        let printed = printed(&source().hash, 1024, 1, 6);
+
+        assert!(judge(&source(), &printed, Duration::ZERO, expected).is_err());
     }
 
     #[test]

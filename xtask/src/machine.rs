@@ -17,6 +17,8 @@ pub(crate) struct Machine {
     pub(crate) checks: Checks,
     /// Whether the image must maintain caches.
     pub(crate) devices: Devices,
+    /// What makes its devices blind to the caches, if anything does.
+    pub(crate) monitor: Option<Monitor>,
     /// Arguments that do not depend on the run: the board, and the device by which the image sets the exit code.
     board: &'static [&'static str],
     /// The block device's model and its properties.
@@ -30,6 +32,36 @@ pub(crate) struct Checks {
     pub(crate) passed: usize,
     /// Checks that need what the machine does not have.
     pub(crate) skipped: usize,
+}
+
+/// The part of an image, one privilege level up, that keeps what devices see apart from what the image has cached.
+#[derive(Debug)]
+pub(crate) struct Monitor {
+    /// What the emulator needs for it beside `board`.
+    arguments: &'static [&'static str],
+    /// How many checks the conformance run has under it.
+    pub(crate) checks: Checks,
+    /// The steps of a transfer that the image can leave out, each of which must be noticed.
+    pub(crate) steps: &'static [&'static str],
+}
+
+/// What a run of an image emulates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caches {
+    /// None, as the emulator is: devices see every store at once.
+    None,
+    /// The monitor's, which evict and fill lines as this seed says.
+    Shadowed { seed: u64 },
+}
+
+impl Caches {
+    /// The monitor's if `machine` has one.
+    pub(crate) fn of(machine: &Machine, seed: u64) -> Self {
+        match machine.monitor {
+            Some(_) => Self::Shadowed { seed },
+            None => Self::None,
+        }
+    }
 }
 
 /// What devices see of what the caches hold.
@@ -62,8 +94,20 @@ const COMMON: [&str; 8] = [
     "-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none",
 ];
 
+/// The clock of the emulated machine is the number of its instructions, 8 ns each: the monitor's interrupts come at the
+/// same instructions in every run, as far as no device is waited for.
+const COUNTED_INSTRUCTIONS: [&str; 2] = ["-icount", "shift=3,sleep=off"];
+
+/// The same, and a privilege level above the image on an arm machine.
+const VIRTUALIZED: [&str; 4] = [
+    "-M",
+    "virtualization=on",
+    COUNTED_INSTRUCTIONS[0],
+    COUNTED_INSTRUCTIONS[1],
+];
+
 /// Every machine.
-pub(crate) const MACHINES: [Machine; 4] = [
+pub(crate) const MACHINES: [Machine; 5] = [
     Machine {
         name: "aarch64-virt",
         triple: "aarch64-unknown-none",
@@ -74,12 +118,51 @@ pub(crate) const MACHINES: [Machine; 4] = [
             skipped: 46,
         },
         devices: Devices::DoNotSnoop,
+        monitor: Some(Monitor {
+            arguments: &VIRTUALIZED,
+            checks: Checks {
+                passed: 61,
+                skipped: 1,
+            },
+            steps: &["clean", "invalidate", "shared-lines"],
+        }),
         // Legacy virtio is what this board gives unless told otherwise.
         board: &[
             "-M",
             "virt",
             "-cpu",
             "cortex-a72",
+            "-m",
+            "256M",
+            "-global",
+            "virtio-mmio.force-legacy=false",
+        ],
+        disk: "virtio-blk-device",
+        words: Words::Semihosting,
+    },
+    Machine {
+        name: "armv7-virt",
+        triple: "armv7a-none-eabi",
+        emulator: "qemu-system-arm",
+        package: "qemu-system-arm",
+        checks: Checks {
+            passed: 73,
+            skipped: 46,
+        },
+        devices: Devices::DoNotSnoop,
+        monitor: Some(Monitor {
+            arguments: &VIRTUALIZED,
+            checks: Checks {
+                passed: 61,
+                skipped: 1,
+            },
+            steps: &["clean", "invalidate", "shared-lines"],
+        }),
+        board: &[
+            "-M",
+            "virt",
+            "-cpu",
+            "cortex-a15",
             "-m",
             "256M",
             "-global",
@@ -98,6 +181,19 @@ pub(crate) const MACHINES: [Machine; 4] = [
             skipped: 46,
         },
         devices: Devices::DoNotSnoop,
+        monitor: Some(Monitor {
+            arguments: &COUNTED_INSTRUCTIONS,
+            checks: Checks {
+                passed: 61,
+                skipped: 1,
+            },
+            steps: &[
+                "clean",
+                "invalidate",
+                "clean-and-invalidate",
+                "shared-lines",
+            ],
+        }),
         board: &[
             "-M",
             "virt",
@@ -121,6 +217,7 @@ pub(crate) const MACHINES: [Machine; 4] = [
             skipped: 6,
         },
         devices: Devices::DoNotSnoop,
+        monitor: None,
         board: &[
             "-M",
             "malta",
@@ -145,6 +242,7 @@ pub(crate) const MACHINES: [Machine; 4] = [
             skipped: 12,
         },
         devices: Devices::Snoop,
+        monitor: None,
         board: &[
             "-M",
             "q35",
@@ -165,15 +263,30 @@ pub(crate) const MACHINES: [Machine; 4] = [
 
 impl Machine {
     /// The emulator's arguments for one run.
+    ///
+    /// # Panics
+    ///
+    /// If there are to be caches and the machine has no monitor.
     pub(crate) fn arguments(
         &self,
         image: &Path,
         words: &[String],
+        caches: Caches,
         disks: Disks<'_>,
     ) -> Vec<String> {
+        let mut words = words.to_vec();
+        let for_monitor = match caches {
+            Caches::None => &[][..],
+            Caches::Shadowed { seed } => {
+                words.push(format!("seed={seed}"));
+                let monitor = self.monitor.as_ref();
+                monitor.expect("the machine has a monitor").arguments
+            }
+        };
         let mut arguments: Vec<String> = COMMON
             .iter()
             .chain(self.board)
+            .chain(for_monitor)
             .map(|&word| word.to_owned())
             .collect();
         arguments.extend(["-kernel".to_owned(), image.display().to_string()]);
@@ -190,9 +303,11 @@ impl Machine {
                 ]);
             }
         }
+        // A flush is answered at once: the host reads the scratch disk from the same page cache, and a machine that waits for
+        // its host's real disk might wait longer than it has patience.
         for (name, path, access) in [
             ("source", disks.source, ",readonly=on"),
-            ("scratch", disks.scratch, ""),
+            ("scratch", disks.scratch, ",cache=unsafe"),
         ] {
             let file = literal(&path.display().to_string());
             arguments.extend([
@@ -238,20 +353,22 @@ mod tests {
 
     #[test]
     fn a_comma_in_a_path_does_not_end_it() {
-        let arguments = MACHINES[1].arguments(Path::new("/i"), &[], disks());
+        let arguments = MACHINES[2].arguments(Path::new("/i"), &[], Caches::None, disks());
 
         assert!(
             arguments.contains(&"if=none,format=raw,id=source,file=/a,,b,readonly=on".to_owned())
         );
-        assert!(arguments.contains(&"if=none,format=raw,id=scratch,file=/s".to_owned()));
+        assert!(
+            arguments.contains(&"if=none,format=raw,id=scratch,file=/s,cache=unsafe".to_owned())
+        );
     }
 
     #[test]
     fn words_reach_each_machine_in_its_own_way() {
         let words = ["demo".to_owned(), "disk-bytes=5".to_owned()];
 
-        let semihosted = MACHINES[0].arguments(Path::new("/i"), &words, disks());
-        let appended = MACHINES[2].arguments(Path::new("/i"), &words, disks());
+        let semihosted = MACHINES[0].arguments(Path::new("/i"), &words, Caches::None, disks());
+        let appended = MACHINES[3].arguments(Path::new("/i"), &words, Caches::None, disks());
 
         assert!(
             semihosted.contains(
@@ -263,6 +380,18 @@ mod tests {
                 .windows(2)
                 .any(|pair| pair == ["-append", "demo disk-bytes=5"])
         );
+    }
+
+    #[test]
+    fn caches_need_a_monitor_and_a_seed() {
+        let image = Path::new("/i");
+        let without = MACHINES[2].arguments(image, &[], Caches::None, disks());
+        let with = MACHINES[2].arguments(image, &[], Caches::Shadowed { seed: 7 }, disks());
+
+        assert!(!without.contains(&"-icount".to_owned()));
+        assert!(with.contains(&"-icount".to_owned()) && with.contains(&"seed=7".to_owned()));
+        let seeds = MACHINES.map(|machine| Caches::of(&machine, 7) == Caches::Shadowed { seed: 7 });
+        assert_eq!(seeds, [true, true, true, false, false]);
     }
 
     #[test]

@@ -53,6 +53,8 @@ mod judge;
 
 mod demo;
 
+mod seeds;
+
 mod steps;
 
 mod suite;
@@ -78,6 +80,8 @@ enum Command {
     /// Runs every check there is; the last line is `N passed, N failed`.
     Test,
     /// Boots every machine with a disk, and compares what it read and wrote with what the host reads and expects.
+    ///
+    /// Machines with a monitor get caches that are apart from what devices see.
     Demo {
         /// One machine, or `all`.
         #[arg(long, default_value = "all", value_parser = parse_machines)]
@@ -85,6 +89,18 @@ enum Command {
         /// The disk to read, never written; by default 20 MiB of this workspace's own build.
         #[arg(long, value_name = "FILE")]
         disk: Option<PathBuf>,
+        /// What the choices of the emulated caches begin with.
+        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+        seed: u32,
+        /// No emulated caches: devices see every store at once, as emulators have it.
+        #[arg(long, conflicts_with = "seed")]
+        coherent: bool,
+    },
+    /// Boots machines whose devices do not see what the caches hold, many times, and with steps of a transfer left out.
+    Seeds {
+        /// One machine that has a monitor, or `all`.
+        #[arg(long, default_value = "all", value_parser = parse_machines)]
+        machine: Machines,
     },
     /// Builds the images only.
     Image {
@@ -120,7 +136,20 @@ fn parse_target(triple: &str) -> Result<&'static Target, String> {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Test => suite::run(),
-        Command::Demo { machine, disk } => demo::run(&machine.0, disk.as_deref()),
+        Command::Demo {
+            machine,
+            disk,
+            seed,
+            coherent,
+        } => {
+            let choice = if coherent {
+                demo::Choice::Coherent
+            } else {
+                demo::Choice::Seed(seed.into())
+            };
+            demo::run(&machine.0, disk.as_deref(), choice)
+        }
+        Command::Seeds { machine } => suite::seeds_only(&machine.0),
         Command::Image { machine } => demo::build_only(&machine.0),
         Command::Golden { bless, target } => golden::run(bless, target),
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::guest;
-use crate::machine::{Disks, Machine};
+use crate::machine::{Caches, Disks, Machine};
 use crate::process::{self, Finished};
 use crate::program::Program;
 use crate::workspace::shown;
@@ -14,31 +14,62 @@ use crate::workspace::shown;
 /// How much of a failed run's log is shown.
 const TAIL: usize = 40;
 
-/// Boots `image` with those words, and gives what it printed if it passed.
-///
-/// # Errors
-///
-/// Anything but the one exit code and the one line of a pass: the error shows the end of the log.
-pub(crate) fn run(
-    machine: &Machine,
-    image: &Path,
-    words: &[String],
-    disks: Disks<'_>,
-    limit: Duration,
-) -> Result<String> {
-    let emulator = Program::find(machine.emulator)
-        .with_context(|| format!("there is no {}", machine.emulator))?;
-    let mut command = emulator.command();
-    command.args(machine.arguments(image, words, disks));
-    let task = words.first().map_or("boot", String::as_str);
-    let finished = process::run(&mut command, &format!("{}-{task}", machine.name), limit)?;
-    match guest::passed(finished.end.code(), &finished.output) {
-        Ok(()) => Ok(finished.output),
-        Err(error) => bail!("{}", report(machine, &finished, &format!("{error:#}"))),
+/// One run of an image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run<'a> {
+    pub(crate) machine: &'a Machine,
+    pub(crate) image: &'a Path,
+    /// What the image is to do, the task first.
+    pub(crate) words: &'a [String],
+    pub(crate) caches: Caches,
+    pub(crate) disks: Disks<'a>,
+    pub(crate) limit: Duration,
+}
+
+impl Run<'_> {
+    /// Boots the image, and gives what it printed if it passed.
+    ///
+    /// # Errors
+    ///
+    /// Anything but the one exit code and the one line of a pass: the error shows the end of the log.
+    pub(crate) fn pass(&self) -> Result<String> {
+        let finished = self.finish()?;
+        match guest::passed(finished.end.code(), &finished.output) {
+            Ok(()) => Ok(finished.output),
+            Err(error) => bail!("{}", report(self.machine, &finished, &format!("{error:#}"))),
+        }
+    }
+
+    /// Boots the image, and gives what it printed and how it ended.
+    ///
+    /// # Errors
+    ///
+    /// The emulator cannot be started.
+    pub(crate) fn finish(&self) -> Result<Finished> {
+        let Self {
+            machine,
+            image,
+            words,
+            caches,
+            disks,
+            limit,
+        } = *self;
+        let emulator = Program::find(machine.emulator)
+            .with_context(|| format!("there is no {}", machine.emulator))?;
+        let mut command = emulator.command();
+        command.args(machine.arguments(image, words, caches, disks));
+        // Runs with several seeds go side by side: each has a log of its own.
+        let task = words.first().map_or("boot", String::as_str);
+        let name = match caches {
+            Caches::None => format!("{}-{task}", machine.name),
+            Caches::Shadowed { seed } => format!("{}-{task}-{seed}", machine.name),
+        };
+        process::run(&mut command, &name, limit)
     }
 }
 
-fn report(machine: &Machine, finished: &Finished, why: &str) -> String {
+/// What a failure shows.
+pub(crate) fn report(machine: &Machine, finished: &Finished, why: &str) -> String {
     let Finished { end, output, log } = finished;
     format!(
         "{}\n{}: {why}; {} ({})",

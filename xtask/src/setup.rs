@@ -40,7 +40,7 @@ impl fmt::Display for Missing {
         }
         write!(
             text,
-            "QEMU's system emulators for aarch64, riscv64, mipsel and x86_64 on the PATH"
+            "QEMU's system emulators for aarch64, arm, riscv64, mipsel and x86_64 on the PATH"
         )
     }
 }

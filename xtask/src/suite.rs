@@ -1,17 +1,19 @@
 //! Every check of the workspace, the cheap ones first.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::disk::{self, Scratch, Source};
+use crate::disk::{self, Scratch, Source, WRITTEN};
 use crate::golden::{self, Mode};
-use crate::machine::{Checks, Disks, MACHINES, Machine};
+use crate::machine::{Caches, Checks, Disks, MACHINES, Machine, Monitor};
+use crate::qemu::Run;
+use crate::seeds::{self, Bench};
 use crate::steps::Steps;
 use crate::target::{Host, TARGETS, Target};
 use crate::toolchain::Toolchain;
-use crate::{cross, demo, guest, host, layering, qemu, setup};
+use crate::{cross, demo, guest, host, layering, setup};
 
 /// The disk of the machines' demonstrations here: more than one transfer, and a byte in a sector of its own.
 const DISK_LENGTH: u64 = (1 << 20) + 1;
@@ -52,6 +54,22 @@ pub(crate) fn run() -> Result<bool> {
     Ok(steps.finish())
 }
 
+/// The command that only runs the images with many seeds.
+pub(crate) fn seeds_only(machines: &[&'static Machine]) -> Result<bool> {
+    let toolchain = setup::prepare(machines)?;
+    let mut steps = Steps::default();
+    let small = small_disk(&mut steps);
+    for machine in machines {
+        if let Some(monitor) = &machine.monitor {
+            let image = build_image(&mut steps, &toolchain, machine);
+            check_seeds(&mut steps, machine, monitor, || {
+                bench(machine, image.as_deref(), small.as_ref())
+            });
+        }
+    }
+    Ok(steps.finish())
+}
+
 fn check_targets(steps: &mut Steps, toolchain: &Toolchain) {
     for (host, name) in [(Host::Bare, "bare"), (Host::Hosted, "hosted")] {
         let count = TARGETS.iter().filter(|target| target.host == host).count();
@@ -82,14 +100,13 @@ fn check_machines(steps: &mut Steps, toolchain: &Toolchain) {
         let (path, _) = disk::from_build("test-disk.bin", DISK_LENGTH)?;
         Ok((Source::open(&path)?, format!("{DISK_LENGTH} bytes")))
     });
+    let small = small_disk(steps);
     for machine in &MACHINES {
         let name = machine.name;
         steps.check(&format!("clippy image {name}"), || {
             cross::lint_image(toolchain, machine).map(nothing)
         });
-        let image = steps.run(&format!("image {name}"), || {
-            cross::build_image(toolchain, machine).map(|image| (image, String::new()))
-        });
+        let image = build_image(steps, toolchain, machine);
         steps.check(&format!("conformance {name}"), || {
             let (image, source) = both(image.as_deref(), source.as_ref())?;
             conformance(machine, image, source).map(|()| {
@@ -99,9 +116,69 @@ fn check_machines(steps: &mut Steps, toolchain: &Toolchain) {
         });
         steps.check(&format!("demo {name}"), || {
             let (image, source) = both(image.as_deref(), source.as_ref())?;
-            demo::demonstrate(machine, image, source)?.verdict()
+            let caches = Caches::of(machine, 1);
+            demo::demonstrate(machine, image, source, WRITTEN, caches)?.verdict()
+        });
+        if let Some(monitor) = &machine.monitor {
+            check_seeds(steps, machine, monitor, || {
+                bench(machine, image.as_deref(), small.as_ref())
+            });
+        }
+    }
+}
+
+fn build_image(steps: &mut Steps, toolchain: &Toolchain, machine: &Machine) -> Option<PathBuf> {
+    steps.run(&format!("image {}", machine.name), || {
+        cross::build_image(toolchain, machine).map(|image| (image, String::new()))
+    })
+}
+
+/// The disk of runs with many seeds.
+fn small_disk(steps: &mut Steps) -> Option<Source> {
+    steps.run("small disk", || {
+        let length = seeds::DISK_LENGTH;
+        let (path, _) = disk::from_build("small-disk.bin", length)?;
+        Ok((Source::open(&path)?, format!("{length} bytes")))
+    })
+}
+
+fn bench<'a>(
+    machine: &'a Machine,
+    image: Option<&'a Path>,
+    source: Option<&'a Source>,
+) -> Result<Bench<'a>> {
+    let (image, source) = both(image, source)?;
+    Ok(Bench {
+        machine,
+        image,
+        source,
+    })
+}
+
+/// Runs under caches that are apart from what devices see: those that must pass, and those that must not.
+fn check_seeds<'a>(
+    steps: &mut Steps,
+    machine: &Machine,
+    monitor: &Monitor,
+    bench: impl Fn() -> Result<Bench<'a>>,
+) {
+    let name = machine.name;
+    let mut check = |what: &str, act: &dyn Fn(Bench<'_>) -> Result<String>| {
+        steps.check(&format!("non-coherent {name} {what}"), || {
+            bench().and_then(act)
+        });
+    };
+    check("conformance", &|bench| bench.conformance());
+    check("repeats", &|bench| bench.repeats());
+    check("demo", &|bench| bench.demo());
+    for step in monitor.steps {
+        check(&format!("without {step} fails"), &|bench| {
+            bench.fails_without(step)
         });
     }
+    check("waits in vain for a limited time", &|bench| {
+        bench.waits_in_vain_for_a_limited_time()
+    });
 }
 
 /// Boots an image for its own checks.
@@ -111,13 +188,15 @@ fn conformance(machine: &Machine, image: &Path, source: &Source) -> Result<()> {
         source: &source.path,
         scratch: scratch.path(),
     };
-    let output = qemu::run(
+    let run = Run {
         machine,
         image,
-        &["conformance".to_owned()],
+        words: &["conformance".to_owned()],
+        caches: Caches::None,
         disks,
-        CONFORMANCE_LIMIT,
-    )?;
+        limit: CONFORMANCE_LIMIT,
+    };
+    let output = run.pass()?;
     guest::checks(&output, machine.checks)
 }
 

@@ -55,7 +55,7 @@ pub(crate) const TARGETS: [Target; 11] = [
         "aarch64-unknown-none",
         &["dma-api", "conformance", "arch-arm"],
     ),
-    bare("armv7a-none-eabi", &COMMON),
+    bare("armv7a-none-eabi", &["dma-api", "conformance", "arch-arm"]),
     bare("thumbv7em-none-eabihf", &COMMON),
     bare(
         "riscv64gc-unknown-none-elf",

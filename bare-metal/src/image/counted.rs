@@ -1,4 +1,4 @@
-//! Caches that count the lines they are asked to maintain, for the report at the end.
+//! Caches that count the lines they maintain, for the report at the end, and leave out what the command line says.
 #![expect(unsafe_code, reason = "the promises are those of the caches inside")]
 
 use core::{
@@ -8,10 +8,16 @@ use core::{
 
 use dma_api::{DmaSync, Geometry, LineRange};
 
+use super::{
+    board,
+    words::{self, Step},
+};
+
 /// An architecture's caches, and how many lines of each operation they were given.
 #[derive(Debug)]
 pub(crate) struct Counted<S> {
     caches: S,
+    without: Option<Step>,
     cleaned: AtomicUsize,
     invalidated: AtomicUsize,
     cleaned_invalidated: AtomicUsize,
@@ -33,10 +39,11 @@ impl Lines {
 }
 
 impl<S: DmaSync> Counted<S> {
-    /// Counts for `caches`, from 0 on.
-    pub(crate) const fn new(caches: S) -> Self {
+    /// Counts for `caches`, from 0 on. What `without=` names is neither executed nor counted.
+    pub(crate) fn new(caches: S) -> Self {
         Self {
             caches,
+            without: words::without(board::command_line()).expect("the words were checked"),
             cleaned: AtomicUsize::new(0),
             invalidated: AtomicUsize::new(0),
             cleaned_invalidated: AtomicUsize::new(0),
@@ -52,13 +59,18 @@ impl<S: DmaSync> Counted<S> {
         }
     }
 
+    fn executes(&self, operation: Step) -> bool {
+        self.without != Some(operation)
+    }
+
     fn count(&self, counter: &AtomicUsize, range: &LineRange<'_>) {
         let lines = range.pointers(self.caches.geometry()).count();
         counter.fetch_add(lines, Ordering::Relaxed);
     }
 }
 
-// SAFETY: every method is that of the caches inside, which keep the promises; counting touches no buffer.
+// SAFETY: every method is that of the caches inside, which keep the promises; counting touches no buffer. With
+// `without=` they are broken on purpose, in an emulator, to see that data are lost.
 unsafe impl<S: DmaSync> DmaSync for Counted<S> {
     fn geometry(&self) -> Geometry {
         self.caches.geometry()
@@ -73,19 +85,25 @@ unsafe impl<S: DmaSync> DmaSync for Counted<S> {
     }
 
     fn clean(&self, range: LineRange<'_>) {
-        self.count(&self.cleaned, &range);
-        self.caches.clean(range);
+        if self.executes(Step::Clean) {
+            self.count(&self.cleaned, &range);
+            self.caches.clean(range);
+        }
     }
 
     unsafe fn invalidate(&self, range: LineRange<'_>) {
-        self.count(&self.invalidated, &range);
-        // SAFETY: passed on to the caller.
-        unsafe { self.caches.invalidate(range) };
+        if self.executes(Step::Invalidate) {
+            self.count(&self.invalidated, &range);
+            // SAFETY: passed on to the caller.
+            unsafe { self.caches.invalidate(range) };
+        }
     }
 
     fn clean_and_invalidate(&self, range: LineRange<'_>) {
-        self.count(&self.cleaned_invalidated, &range);
-        self.caches.clean_and_invalidate(range);
+        if self.executes(Step::CleanAndInvalidate) {
+            self.count(&self.cleaned_invalidated, &range);
+            self.caches.clean_and_invalidate(range);
+        }
     }
 
     fn complete(&self) {

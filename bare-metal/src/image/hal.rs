@@ -18,7 +18,11 @@ use heapless::Vec;
 use spin::{Lazy, Mutex};
 use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
 
-use super::board::{self, Board};
+use super::{
+    board::{self, Board},
+    in_place::InPlace,
+    words::{self, Step},
+};
 
 type Machine = &'static Board;
 
@@ -65,6 +69,11 @@ pub(crate) fn is_idle() -> bool {
     RINGS.lock().is_empty() && LENT.lock().is_empty()
 }
 
+/// Whether the doorbell is rung, as it is unless `without=doorbell` says not to.
+pub(crate) fn rings_doorbell() -> bool {
+    !without(Step::Doorbell)
+}
+
 /// Orders what was written to the rings before the doorbell.
 pub(crate) fn before_doorbell() {
     // Any ring will do: the barrier is for all of memory.
@@ -78,6 +87,7 @@ enum Handle {
     To(DeviceOwned<Machine, ToDevice>),
     From(DeviceOwned<Machine, FromDevice>),
     Both(DeviceOwned<Machine, Bidirectional>),
+    InPlace(InPlace),
 }
 
 /// A shared buffer: what the device owns, and whether that is a copy of the driver's memory.
@@ -92,6 +102,7 @@ impl Lent {
             Handle::To(lent) => lent.dma_addr().get(),
             Handle::From(lent) => lent.dma_addr().get(),
             Handle::Both(lent) => lent.dma_addr().get(),
+            Handle::InPlace(lent) => lent.dma_addr().get(),
         }
     }
 }
@@ -173,12 +184,14 @@ unsafe impl Hal for DmaHal {
                 // SAFETY: as above.
                 unsafe { copy_back(&received, buffer, lent.bounced) };
             }
+            // SAFETY: the device has finished; that the lines' other data may be lost is what is to be seen.
+            Handle::InPlace(handle) => unsafe { handle.take_back(board::machine()) },
         }
     }
 }
 
 /// Hands a buffer over where it is, or a copy of it if it shares cache lines with other memory or lies where devices
-/// cannot reach.
+/// cannot reach. With `without=shared-lines` only the latter is copied.
 ///
 /// # Safety
 /// As [`Device::lend_in_place`].
@@ -191,6 +204,14 @@ unsafe fn lend<D: Direction>(
         Ok(lent) => {
             return Lent {
                 handle: handle(lent),
+                bounced: false,
+            };
+        }
+        Err(Error::SharedLine { .. }) if without(Step::SharedLines) => {
+            let lent = InPlace::lend(board::machine(), buffer)
+                .unwrap_or_else(|error| panic!("a buffer that cannot be shared: {error}"));
+            return Lent {
+                handle: Handle::InPlace(lent),
                 bounced: false,
             };
         }
@@ -208,6 +229,11 @@ unsafe fn lend<D: Direction>(
         handle: handle(copy.sync_for_device()),
         bounced: true,
     }
+}
+
+/// Whether the command line says to leave the step out.
+fn without(step: Step) -> bool {
+    words::without(board::command_line()) == Ok(Some(step))
 }
 
 /// Copies what came back to the driver's buffer, if it came back elsewhere.

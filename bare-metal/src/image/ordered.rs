@@ -18,7 +18,9 @@ pub(crate) struct Ordered<T>(pub(crate) T);
 impl<T: Transport> Transport for Ordered<T> {
     fn notify(&mut self, queue: u16) {
         hal::before_doorbell();
-        self.0.notify(queue);
+        if hal::rings_doorbell() {
+            self.0.notify(queue);
+        }
     }
 
     fn device_type(&self) -> DeviceType {

@@ -12,6 +12,8 @@ pub(crate) enum Verdict {
     Pass = 33,
     /// A check failed; a line before says which.
     Fail = 3,
+    /// The image waited in vain; a line before says how that is known.
+    TimeOut = 5,
     /// The image panicked.
     Panic = 101,
     /// The processor took an exception nobody expected.

@@ -1,74 +1,38 @@
 //! QEMU's AArch64 `virt` board, entered at EL1 or EL2; the image runs at EL1 with the MMU and the caches on.
 //!
-//! Memory, all of it at VA = PA; what is not listed is not mapped, and an access to it ends the image:
-//!
-//! | from | up to | what | attributes |
-//! |---|---|---|---|
-//! | `0x0800_0000` | `0x1000_0000` | serial port, virtio-mmio slots, SMMU | Device-nGnRE |
-//! | `0x4020_0000` | `0x4200_0000` | image, page tables, exception stack | Normal write-back, executable |
-//! | `0x4220_0000` | `0x4224_0000` | stack, 256 KiB, nothing mapped below it | Normal write-back |
-//! | `0x4400_0000` | `0x45e0_0000` | DMA window, 30 MiB | Normal write-back |
-//! | `0x45e0_0000` | `0x4600_0000` | coherent memory, 2 MiB | Normal Non-cacheable |
-//!
-//! Coherent memory has no cacheable mapping, so no two mappings disagree (Arm ARM, DDI 0487, part B, "Mismatched
-//! memory attributes"). Address 0 and the first 2 MiB of RAM, where QEMU leaves the device tree, are among the
-//! unmapped. 128 MiB of RAM are enough.
-
-mod memory;
+//! Memory and devices are those of [`arm_virt`](super::arm_virt). Entered at EL2 (`virtualization=on`), the image leaves
+//! the monitor there.
 
 mod mmu;
 
 mod clock;
 
-mod serial;
-
 mod semihosting;
 
 mod exceptions;
+
+mod tick;
+
+mod monitor;
+
+mod hypercall;
 
 mod board;
 
 mod boot;
 
-pub(crate) use board::{Board, SNOOPING, conform, machine};
+pub(crate) use super::arm_virt::{
+    DiskTransport, SNOOPING, command_line, console_write, device_registers, disk_transport,
+};
+pub(crate) use board::{Board, conform, machine};
 pub(crate) use clock::now_micros;
-pub(crate) use semihosting::{command_line, exit};
-pub(crate) use serial::console_write;
-
-use core::ptr::NonNull;
-
-use virtio_drivers::Hal;
-use virtio_drivers::transport::mmio::MmioTransport;
-
-use super::virtio_mmio::Slots;
+pub(crate) use hypercall::{hypercall, shadow_window};
+pub(crate) use semihosting::exit;
 
 /// The name `cargo xtask demo --machine` knows the board by.
 pub(crate) const NAME: &str = "aarch64-virt";
 
-/// QEMU's hw/arm/virt.c: VIRT_MMIO.
-const SLOTS: Slots = Slots {
-    base: 0x0a00_0000,
-    stride: 0x200,
-    count: 32,
-};
-
-/// A disk behind a virtio-mmio slot.
-pub(crate) type DiskTransport = MmioTransport<'static>;
-
-/// The disk that was `index`-th on QEMU's command line, unless there is none or it is in use.
-#[expect(
-    clippy::extra_unused_type_parameters,
-    reason = "all boards are asked alike; those with PCI map registers through H"
-)]
-pub(crate) fn disk_transport<H: Hal>(index: usize) -> Option<DiskTransport> {
-    SLOTS.block_device(index)
-}
-
-/// Device registers that the CPU's bus has at `phys`, of which the image maps the virtio-mmio slots'.
-///
-/// # Panics
-///
-/// If not all of them are a slot's.
-pub(crate) fn device_registers(phys: u64, len: usize) -> NonNull<u8> {
-    SLOTS.registers(phys, len)
-}
+/// How long the monitor lets the image run without a trap or a call. Its clock is the number of instructions (10^9 and more
+/// for this), which take seconds; no computation between two buffers takes so long, nor a device of an emulator that has
+/// a processor at all.
+pub(crate) const PATIENCE_MILLIS: usize = 10_000;

@@ -37,6 +37,8 @@ pub(crate) use board::{Board, SNOOPING, conform, machine};
 mod boot;
 pub(crate) use boot::command_line;
 
+pub(crate) use super::no_monitor::{PATIENCE_MILLIS, hypercall, shadow_window};
+
 use core::ptr::NonNull;
 
 use arch_mips::map::{kseg0, kseg1};

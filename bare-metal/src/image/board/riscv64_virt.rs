@@ -15,8 +15,9 @@
 //! `-cpu rv64,svpbmt=on`): its entries then say NC. Without, they are the window's own. Neither makes a
 //! difference in QEMU, which has no caches.
 //!
-//! M-mode has all physical memory and takes every trap (see [`machine`]). QEMU needs `-bios none`; 128 MiB of RAM
-//! are enough.
+//! M-mode has all physical memory and takes every trap (see [`machine`]). With `seed=` on the command line its monitor
+//! begins: from then on the window leads to a copy at `0x8800_0000` ([`shadow`](super::shadow)), and its alias to
+//! the memory that devices see. QEMU needs `-bios none`; 256 MiB of RAM are enough.
 
 mod memory;
 
@@ -34,7 +35,11 @@ mod command_line;
 
 mod cbo;
 
+mod tick;
+
 mod machine;
+
+mod hypercall;
 
 mod board;
 
@@ -43,6 +48,7 @@ mod boot;
 pub(crate) use board::{Board, SNOOPING, conform, machine};
 pub(crate) use clock::now_micros;
 pub(crate) use command_line::command_line;
+pub(crate) use hypercall::{hypercall, shadow_window};
 pub(crate) use serial::console_write;
 pub(crate) use test_device::exit;
 
@@ -55,6 +61,11 @@ use super::virtio_mmio::Slots;
 
 /// The name `cargo xtask demo --machine` knows the board by.
 pub(crate) const NAME: &str = "riscv64-virt";
+
+/// How long the monitor lets the image run without a trap or a call. Its clock is the number of instructions (10^9 and more
+/// for this), which take seconds; no computation between two buffers takes so long, nor a device of an emulator that has
+/// a processor at all.
+pub(crate) const PATIENCE_MILLIS: usize = 10_000;
 
 /// QEMU's hw/riscv/virt.c: VIRT_VIRTIO.
 const SLOTS: Slots = Slots {

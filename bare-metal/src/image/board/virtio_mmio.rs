@@ -1,4 +1,4 @@
-//! Virtio block devices behind memory-mapped transports that lie side by side, as on both `virt` boards.
+//! Virtio block devices behind memory-mapped transports that lie side by side, as on QEMU's machines `virt`.
 #![expect(unsafe_code, reason = "device registers are reached by their address")]
 
 use core::ptr::{self, NonNull};

@@ -47,6 +47,8 @@ pub(crate) use board::{Board, SNOOPING, conform, machine};
 mod boot;
 pub(crate) use boot::command_line;
 
+pub(crate) use super::no_monitor::{PATIENCE_MILLIS, hypercall, shadow_window};
+
 use core::ptr::{self, NonNull};
 
 /// The name `cargo xtask demo --machine` knows this board by.

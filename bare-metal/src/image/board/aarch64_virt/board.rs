@@ -1,75 +1,31 @@
-//! The board as the library knows it: cached memory, Non-cacheable memory, an identity map and a transparent bus.
-#![expect(unsafe_code, reason = "the board promises what its memory map says")]
+//! The board with the caches of AArch64.
+#![expect(
+    unsafe_code,
+    reason = "the board promises what its processor's caches are"
+)]
 
-use arch_arm::{Aarch64Caches, NonCacheable, non_cacheable};
+use arch_arm::Aarch64Caches;
 use conformance::Report;
-use dma_api::{
-    Alignment, Assembled, BusMap, DirectMap, Error, Ledger, Machine, Parts, PhysAddr, Pool, Region,
-    Slot, Snooping, Window,
-};
 use spin::Lazy;
 
-use super::memory::{
-    COHERENT_LEN, COHERENT_PHYS, DMA_WINDOW_LEN, DMA_WINDOW_PHYS, coherent_memory, dma_window,
-};
-use crate::image::{checks, counted::Counted};
+use crate::image::board::arm_virt;
 
-/// QEMU's virtio devices do snoop, as QEMU has no caches; the image treats them as if they did not, so that every
-/// instruction is executed.
-pub(crate) const SNOOPING: Snooping = Snooping::DoesNotSnoop;
+/// QEMU's `virt` with a 64-bit processor.
+pub(crate) type Board = arm_virt::Board<Aarch64Caches>;
 
-/// QEMU's `virt`.
-pub(crate) type Board = Assembled<
-    'static,
-    Counted<Aarch64Caches>,
-    &'static Pool<4096>,
-    NonCacheable<&'static Pool<256>>,
->;
-
-static CACHED: Pool<4096> = Pool::new();
-static COHERENT: Pool<256> = Pool::new();
-static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
-static MAPS: Lazy<(Region, Window)> = Lazy::new(|| maps().expect("the memory map is consistent"));
-static BOARD: Lazy<Board> = Lazy::new(|| boot().expect("the memory map is consistent"));
+static BOARD: Lazy<Board> = Lazy::new(|| {
+    // SAFETY: the board has one kind of core, and no cache behind the point of coherency.
+    let caches = unsafe { Aarch64Caches::probe() };
+    let board = caches.and_then(arm_virt::boot);
+    board.expect("the memory map is consistent")
+});
 
 /// The board.
 pub(crate) fn machine() -> &'static Board {
     &BOARD
 }
 
-fn maps() -> Result<(Region, Window), Error> {
-    let phys = PhysAddr::new(DMA_WINDOW_PHYS);
-    // SAFETY: the page tables map the window write-back, and never change.
-    let region = unsafe { Region::new(dma_window(), phys, DMA_WINDOW_LEN) }?;
-    Ok((
-        region,
-        Window::identity(phys, (DMA_WINDOW_LEN + COHERENT_LEN) as u64)?,
-    ))
-}
-
-fn boot() -> Result<Board, Error> {
-    let (phys, unit) = (PhysAddr::new(DMA_WINDOW_PHYS), Alignment::new(256)?);
-    // SAFETY: the linker script sets the window aside, and the page tables map it write-back.
-    unsafe { CACHED.adopt(dma_window(), phys, DMA_WINDOW_LEN, unit) }?;
-    let phys = PhysAddr::new(COHERENT_PHYS);
-    // SAFETY: as above, and mapped Non-cacheable alone.
-    unsafe { COHERENT.adopt(coherent_memory(), phys, COHERENT_LEN, unit) }?;
-    let parts = Parts {
-        // SAFETY: the board has one kind of core, and no cache behind the point of coherency.
-        sync: Counted::new(unsafe { Aarch64Caches::probe() }?),
-        memory: &CACHED,
-        // SAFETY: its memory has no cacheable mapping, and has had none since reset.
-        coherent_source: unsafe { non_cacheable(&COHERENT) },
-        direct_map: DirectMap::one(&MAPS.0),
-        bus: BusMap::one(&MAPS.1),
-        ledger: &LEDGER,
-    };
-    // SAFETY: they were made for one another from one memory map.
-    Ok(unsafe { Assembled::new(parts) })
-}
-
-/// Runs the conformance suite. Nothing on this board tells which instructions were executed; that lines were asked for,
-/// and that none trapped, is all there is to see.
+/// Runs the conformance suite.
 pub(crate) fn conform(report: &mut impl Report) {
-    checks::both_kinds(machine(), || machine().sync().lines(), None, report);
+    arm_virt::conform(machine(), report);
 }

@@ -4,6 +4,7 @@
 use core::arch::global_asm;
 
 use super::{mmu, semihosting};
+use crate::image::board::arm_virt;
 use crate::image::verdict::Verdict;
 
 // QEMU enters with MMU and caches off and interrupts masked, at EL1, or at EL2 with `virtualization=on`. The
@@ -16,6 +17,7 @@ global_asm!(
     "_start:",
     "    mrs x9, CurrentEL",
     "    lsr x9, x9, #2",
+    "    mov x20, x9", // for the Rust code
     "    cmp x9, #2",
     "    b.lo 1f",
     "    b.eq 2f",
@@ -28,8 +30,9 @@ global_asm!(
     "    .balign 8",
     "3:  .quad {application_exit}, {trap}",
 
-    // EL2: nothing of EL1's traps, EL1 is AArch64 (HCR_EL2.RW), sees the real CPU and the real counter
-    // (reset leaves most of these registers unknown). Then on at EL1 with its own stack pointer, all masked.
+    // EL2: nothing of EL1's traps before the monitor is called, EL1 is AArch64 (HCR_EL2.RW), sees the real CPU and
+    // the real counter (reset leaves most of these registers unknown). Then on at EL1 with its own stack pointer, all
+    // masked.
     "2:  mov x9, #(1 << 31)",
     "    msr hcr_el2, x9",
     "    mov x9, #0x33ff", // CPTR_EL2: RES1 bits, no trap of floating point
@@ -44,6 +47,12 @@ global_asm!(
     "    msr vpidr_el2, x9",
     "    mrs x9, mpidr_el1",
     "    msr vmpidr_el2, x9",
+    "    adrp x9, monitor_vectors",
+    "    add x9, x9, :lo12:monitor_vectors",
+    "    msr vbar_el2, x9",
+    "    adrp x9, __monitor_stack_top",
+    "    add x9, x9, :lo12:__monitor_stack_top",
+    "    mov sp, x9",
     "    ldr x9, ={sctlr_off}",
     "    msr sctlr_el1, x9",
     "    mov x9, #0x3c5", // SPSR_EL2: D, A, I and F masked, EL1h
@@ -89,24 +98,28 @@ global_asm!(
     "    mov sp, x9",
     "    mov x29, xzr",
     "    mov x30, xzr",
+    "    mov x0, x20",
     "    b {start}",
     "    .ltorg",
     ".size _start, . - _start",
     ".popsection",
     sys_exit = const semihosting::SYS_EXIT,
-    application_exit = const semihosting::ADP_STOPPED_APPLICATION_EXIT,
+    application_exit = const arm_virt::ADP_STOPPED_APPLICATION_EXIT,
     trap = const Verdict::Trap as u64,
     sctlr_off = const mmu::SCTLR_OFF,
     sctlr_on = const mmu::SCTLR_ON,
-    mair = const mmu::MAIR,
+    mair = const arm_virt::MAIR,
     tcr = const mmu::TCR,
     tables = sym mmu::TABLES,
     start = sym start,
 );
 
-/// The first Rust code: everything it may rely on is set up.
-extern "C" fn start() -> ! {
+/// The first Rust code: everything it may rely on is set up. `entered` is the exception level of QEMU's entry.
+extern "C" fn start(entered: u64) -> ! {
+    if entered == 2 {
+        arm_virt::there_is_a_monitor();
+    }
     // SAFETY: this function runs once, and nothing else runs yet.
-    unsafe { semihosting::keep_command_line() };
+    unsafe { arm_virt::keep_command_line(semihosting::call) };
     crate::image::run()
 }

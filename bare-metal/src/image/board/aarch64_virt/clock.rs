@@ -3,6 +3,8 @@
 
 use core::arch::asm;
 
+use crate::image::board::arm_virt::micros;
+
 /// Microseconds on a clock that never goes back.
 pub(crate) fn now_micros() -> u64 {
     let ticks: u64;
@@ -17,6 +19,5 @@ pub(crate) fn now_micros() -> u64 {
         asm!("mrs {}, cntfrq_el0", out(reg) frequency, options(nomem, nostack, preserves_flags))
     };
 
-    // The whole seconds apart, so that no product overflows.
-    ticks / frequency * 1_000_000 + ticks % frequency * 1_000_000 / frequency
+    micros(ticks, frequency)
 }

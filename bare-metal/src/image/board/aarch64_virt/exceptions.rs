@@ -2,10 +2,8 @@
 #![expect(unsafe_code, reason = "exception vectors and syndrome registers")]
 
 use core::arch::{asm, global_asm};
-use core::sync::atomic::{AtomicBool, Ordering};
 
-use crate::image::console;
-use crate::image::verdict::Verdict;
+use crate::image::board::arm_virt;
 
 // The vector table: 16 entries of 128 bytes, 2 KiB aligned (Arm ARM, DDI 0487, part D, "Exception vectors"). None comes
 // back, so nothing is saved; the stack is fresh because the old one may be the fault.
@@ -34,15 +32,6 @@ const KINDS: [&str; 4] = ["synchronous", "IRQ", "FIQ", "SError"];
 
 /// Prints what happened and ends the image.
 extern "C" fn exception(number: usize) -> ! {
-    static TAKEN: AtomicBool = AtomicBool::new(false);
-    if TAKEN.load(Ordering::Relaxed) {
-        // Printing or ending the image is what failed: the host sees a time-out.
-        loop {
-            core::hint::spin_loop();
-        }
-    }
-    TAKEN.store(true, Ordering::Relaxed);
-
     let (syndrome, from, address): (u64, u64, u64);
     // SAFETY: reads three registers that EL1 may always read.
     unsafe {
@@ -56,9 +45,8 @@ extern "C" fn exception(number: usize) -> ! {
             options(nomem, nostack, preserves_flags),
         );
     }
-    console::line(format_args!(
-        "TRAP {} (vector {number}) esr {syndrome:#010x} elr {from:#018x} far {address:#018x}",
+    arm_virt::end(format_args!(
+        "{} (vector {number}) esr {syndrome:#010x} elr {from:#018x} far {address:#018x}",
         KINDS[number % KINDS.len()],
-    ));
-    Verdict::Trap.exit()
+    ))
 }

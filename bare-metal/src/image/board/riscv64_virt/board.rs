@@ -1,6 +1,8 @@
 //! The board as the library knows it: Zicbom that traps where the CPU lacks it, and an alias for coherent memory.
 #![expect(unsafe_code, reason = "the board promises what its memory map says")]
 
+use core::ptr::NonNull;
+
 use arch_riscv::ZicbomCaches;
 use conformance::{Check, Failure, Outcome, Report, equal};
 use dma_api::{
@@ -11,15 +13,16 @@ use spin::Lazy;
 
 use super::{
     cbo::{self, CboCounts, trapped_cbo},
-    memory::{DMA_WINDOW_LEN, DMA_WINDOW_PHYS, dma_window, uncached_alias},
+    memory::{DMA_WINDOW_LEN, DMA_WINDOW_PHYS, SHADOWED_POOL_LEN, dma_window, uncached_alias},
 };
 use crate::image::{
-    checks,
+    board::shadow::{Soiled, soil},
+    calls, checks,
     counted::{Counted, Lines},
 };
 
-/// QEMU's virtio devices do snoop, as QEMU has no caches; the image treats them as if they did not, so that every
-/// instruction is executed, or traps and is counted.
+/// Once the monitor has begun, QEMU's virtio devices do not. Otherwise they do, as QEMU has no caches; the image treats
+/// them as if they did not, so that every instruction is executed, or traps and is counted.
 pub(crate) const SNOOPING: Snooping = Snooping::DoesNotSnoop;
 
 /// What a device tree would give as `riscv,cbom-block-size`.
@@ -27,7 +30,7 @@ const BLOCK_SIZE: u32 = 64;
 
 /// QEMU's `virt`.
 pub(crate) type Board =
-    Assembled<'static, Counted<ZicbomCaches>, &'static Pool<4096>, UncachedAlias>;
+    Assembled<'static, Counted<ZicbomCaches>, Soiled<&'static Pool<4096>>, UncachedAlias>;
 
 static CACHED: Pool<4096> = Pool::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
@@ -41,21 +44,29 @@ pub(crate) fn machine() -> &'static Board {
 
 fn maps() -> Result<(Region, Window), Error> {
     let phys = PhysAddr::new(DMA_WINDOW_PHYS);
-    // SAFETY: the page tables map the window, and never change.
+    // SAFETY: the page tables map the window, and do not change any more. If the monitor has begun, they do so by way of its
+    // cache, as any cache is on the way to memory.
     let region = unsafe { Region::new(dma_window(), phys, DMA_WINDOW_LEN) }?;
     Ok((region, Window::identity(phys, DMA_WINDOW_LEN as u64)?))
 }
 
 fn boot() -> Result<Board, Error> {
+    let len = if calls::is_started() {
+        SHADOWED_POOL_LEN
+    } else {
+        DMA_WINDOW_LEN
+    };
     let (phys, unit) = (PhysAddr::new(DMA_WINDOW_PHYS), Alignment::new(256)?);
     // SAFETY: the linker script sets the window aside, and the page tables map it.
-    unsafe { CACHED.adopt(dma_window(), phys, DMA_WINDOW_LEN, unit) }?;
+    unsafe { CACHED.adopt(dma_window(), phys, len, unit) }?;
+    soil(NonNull::slice_from_raw_parts(dma_window(), len));
     // SAFETY: M-mode enables the operations, or executes them for a CPU that lacks them.
     let caches = unsafe { ZicbomCaches::new(BLOCK_SIZE) }.expect("64 is a size of blocks");
     let parts = Parts {
         sync: Counted::new(caches),
-        memory: &CACHED,
-        // SAFETY: the page tables map both to the same memory; QEMU has no cache that could disagree.
+        memory: Soiled::new(&CACHED),
+        // SAFETY: the page tables map both to the same memory, the window by way of the monitor's cache if it has begun.
+        // QEMU has no other cache.
         coherent_source: unsafe { UncachedAlias::new(MAPS.0, uncached_alias()) },
         direct_map: DirectMap::one(&MAPS.0),
         bus: BusMap::one(&MAPS.1),

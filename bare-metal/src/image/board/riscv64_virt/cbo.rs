@@ -10,6 +10,7 @@ use core::{
 };
 
 use super::memory::dma_window;
+use crate::image::board::shadow::Operation;
 
 /// How many operations of each kind have trapped since boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,6 +89,15 @@ impl Cbo {
         };
         let address = registers[(instruction >> 15 & 31) as usize];
         Some(Self { kind, address })
+    }
+
+    /// What it does to the block.
+    pub(super) const fn operation(&self) -> Operation {
+        match self.kind {
+            Kind::Inval => Operation::Invalidate,
+            Kind::Clean => Operation::Clean,
+            Kind::Flush => Operation::CleanAndInvalidate,
+        }
     }
 
     /// Counts it.

@@ -1,14 +1,35 @@
-//! M-mode takes every trap: it skips and counts the cache block operations, and any other ends the image.
+//! M-mode takes every trap: it counts the cache block operations and has the monitor carry them out, answers calls and
+//! the timer, and any other trap ends the image.
 #![expect(unsafe_code, reason = "a trap handler and its registers")]
 
 use core::arch::{asm, global_asm};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::cbo::Cbo;
-use super::memory::TEST_DEVICE_PHYS;
+use super::memory::{CACHE_PHYS, DMA_WINDOW_LEN, DMA_WINDOW_PHYS, SYNCED_PHYS, TEST_DEVICE_PHYS};
 use super::test_device::FAIL;
+use super::tick;
+use crate::image::board::shadow::{Copies, Monitor};
+use crate::image::calls;
 use crate::image::console;
 use crate::image::verdict::Verdict;
+
+/// M-mode's alone.
+#[unsafe(link_section = ".data.monitor")]
+static mut MONITOR: Monitor = Monitor::new(COPIES);
+
+// SAFETY: the linker script keeps everything out of the window and of both copies, which are RAM of the board's 256 MiB
+// below the device tree.
+const COPIES: Copies = unsafe {
+    Copies::new(
+        DMA_WINDOW_PHYS as usize,
+        DMA_WINDOW_PHYS as usize,
+        CACHE_PHYS as usize,
+        SYNCED_PHYS as usize,
+        DMA_WINDOW_LEN,
+        DMA_WINDOW_LEN,
+    )
+};
 
 /// What the entry below saves of the interrupted code, as far as the handler reads it.
 #[repr(C)]
@@ -63,25 +84,37 @@ global_asm!(
     fail = const FAIL,
 );
 
-/// The exception code in `mcause`: privileged specification 3.1.15.
+/// Values of `mcause`: privileged specification 3.1.15.
 const ILLEGAL_INSTRUCTION: u64 = 2;
+const CALL_FROM_S_MODE: u64 = 9;
+const TIMER_INTERRUPT: u64 = 1 << 63 | 7;
 
 /// The address of the last operation that was skipped, for the report of a trap that may come of it.
 static LAST_CBO: AtomicU64 = AtomicU64::new(0);
 
-/// Returns to behind a cache block operation, or does not return.
-extern "C" fn machine_trap(registers: &Registers) {
+/// Does what trapped, and returns to S-mode, or does not return.
+extern "C" fn machine_trap(registers: &mut Registers) {
+    let monitor = &raw mut MONITOR;
+    // SAFETY: M-mode runs on one hart with interrupts off, and nothing but this function uses the static.
+    let monitor = unsafe { &mut *monitor };
+
     let trap = Trap::taken();
-    // `mtval` may hold the instruction (3.1.16), and in QEMU does; where it is 0 no operation is recognised.
-    let instruction = trap.value as u32;
-    if trap.cause == ILLEGAL_INSTRUCTION
-        && let Some(cbo) = Cbo::decode(instruction, &registers.x)
-    {
-        cbo.count();
-        LAST_CBO.store(cbo.address, Ordering::Relaxed);
-        // SAFETY: the instruction at `mepc` is the one decoded, four bytes long, and to be skipped.
-        unsafe { asm!("csrw mepc, {}", in(reg) trap.from + 4, options(nomem, nostack)) };
-        return;
+    match trap.cause {
+        TIMER_INTERRUPT => return tick::set(monitor.tick()),
+        CALL_FROM_S_MODE => {
+            call(monitor, registers);
+            return trap.skip_instruction();
+        }
+        ILLEGAL_INSTRUCTION => {
+            // `mtval` may hold the instruction (3.1.16), and in QEMU does; where it is 0 no operation is recognised.
+            if let Some(cbo) = Cbo::decode(trap.value as u32, &registers.x) {
+                cbo.count();
+                LAST_CBO.store(cbo.address, Ordering::Relaxed);
+                monitor.maintain(cbo.operation(), cbo.address as usize);
+                return trap.skip_instruction();
+            }
+        }
+        _ => {}
     }
 
     console::line(format_args!(
@@ -93,6 +126,16 @@ extern "C" fn machine_trap(registers: &Registers) {
         LAST_CBO.load(Ordering::Relaxed),
     ));
     Verdict::Trap.exit()
+}
+
+/// A call: a0 to a3 are the request, a0 and a1 the answer.
+fn call(monitor: &mut Monitor, registers: &mut Registers) {
+    let [number, first, second, third] = [10, 11, 12, 13].map(|index| registers.x[index] as usize);
+    let answer = monitor.call([number, first, second, third]);
+    [registers.x[10], registers.x[11]] = answer.map(|word| word as u64);
+    if number == calls::START {
+        tick::start(monitor.tick());
+    }
 }
 
 /// What the CPU says about the trap.
@@ -122,5 +165,10 @@ impl Trap {
             );
         }
         Self { cause, from, value }
+    }
+    /// S-mode goes on behind the instruction that trapped.
+    fn skip_instruction(self) {
+        // SAFETY: what the instruction asks for was done, and those that come here are four bytes long.
+        unsafe { asm!("csrw mepc, {}", in(reg) self.from + 4, options(nomem, nostack)) };
     }
 }

@@ -22,6 +22,15 @@ pub(crate) const DMA_WINDOW_PHYS: u64 = 0x8400_0000;
 /// The length of the window in bytes.
 pub(crate) const DMA_WINDOW_LEN: usize = 32 << 20;
 
+/// How much of the window is used when maintenance traps, which takes its time.
+pub(crate) const SHADOWED_POOL_LEN: usize = 4 << 20;
+
+/// What the caches hold of the window, if that is not what devices see; only M-mode knows it by this address.
+pub(super) const CACHE_PHYS: u64 = 0x8800_0000;
+
+/// What a line of the window held when cache and memory last agreed; M-mode's alone.
+pub(super) const SYNCED_PHYS: u64 = 0x8a00_0000;
+
 /// From a byte of the window to the same byte in the alias.
 const ALIAS_OFFSET: u64 = 0x4000_0000;
 
@@ -34,7 +43,7 @@ pub(crate) fn dma_window() -> NonNull<u8> {
 /// A second CPU pointer to the window's first byte; the whole window follows it.
 ///
 /// Uncached where the CPU has Svpbmt, otherwise with the same attributes as the window: QEMU's board has no
-/// uncached memory, and no cache.
+/// uncached memory, and no cache. It leads to the memory that devices see even when the window does not.
 pub(crate) fn uncached_alias() -> NonNull<u8> {
     const ADDRESS: usize = (DMA_WINDOW_PHYS + ALIAS_OFFSET) as usize;
     NonNull::new(ptr::with_exposed_provenance_mut(ADDRESS)).expect("the alias is not at 0")
@@ -45,6 +54,8 @@ pub(crate) fn uncached_alias() -> NonNull<u8> {
 pub(super) enum Memory {
     /// Read and write.
     Data,
+    /// Read and write; once the monitor has begun, at [`CACHE_PHYS`].
+    Window,
     /// Read, write and execute.
     Code,
     /// Read and write, uncached if the CPU can.
@@ -80,7 +91,7 @@ pub(super) const MAP: [Region; 5] = [
     Region::same(0x1000_0000, 2 << 20, Memory::Data),
     Region::same(IMAGE_PHYS, 32 << 20, Memory::Code),
     Region::same(STACK_PHYS, 2 << 20, Memory::Data),
-    Region::same(DMA_WINDOW_PHYS, DMA_WINDOW_LEN as u64, Memory::Data),
+    Region::same(DMA_WINDOW_PHYS, DMA_WINDOW_LEN as u64, Memory::Window),
     Region {
         virt: DMA_WINDOW_PHYS + ALIAS_OFFSET,
         phys: DMA_WINDOW_PHYS,

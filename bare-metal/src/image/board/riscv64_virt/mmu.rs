@@ -1,9 +1,15 @@
-//! The Sv39 page tables are constants; what the CPU can do decides at boot which of two roots is used.
+//! The Sv39 page tables are constants; what the CPU can do, and whether the monitor has begun, decide which of four
+//! roots is used.
 //!
 //! RISC-V privileged specification (20211203), 4.4 "Sv39" and 6 "Svpbmt".
-#![expect(unsafe_code, reason = "the tables go to a section of their own")]
+#![expect(
+    unsafe_code,
+    reason = "the tables go to a section of their own, and are changed for others"
+)]
 
-use super::memory::{MAP, Memory, PAGE_TABLES_PHYS, TEST_DEVICE_PHYS};
+use core::arch::asm;
+
+use super::memory::{CACHE_PHYS, MAP, Memory, PAGE_TABLES_PHYS, TEST_DEVICE_PHYS};
 
 /// One table of any level.
 #[derive(Clone, Copy)]
@@ -12,14 +18,17 @@ pub(super) struct Table([u64; 512]);
 
 /// All tables, at [`PAGE_TABLES_PHYS`], in the order of [`Place`].
 #[unsafe(link_section = ".page_tables")]
-static TABLES: [Table; 7] = [
-    root(Place::Alias),
-    root(Place::UncachedAlias),
+static TABLES: [Table; 10] = [
+    root(Place::Ram, Place::Alias),
+    root(Place::Ram, Place::UncachedAlias),
+    root(Place::ShadowedRam, Place::Alias),
+    root(Place::ShadowedRam, Place::UncachedAlias),
     low_gib(),
     lowest(),
-    megapages(2, Pbmt::Pma),
-    megapages(3, Pbmt::Pma),
-    megapages(3, Pbmt::Nc),
+    megapages(2, Window::Memory, Pbmt::Pma),
+    megapages(2, Window::Cache, Pbmt::Pma),
+    megapages(3, Window::Memory, Pbmt::Pma),
+    megapages(3, Window::Memory, Pbmt::Nc),
 ];
 
 /// A table's index in [`TABLES`].
@@ -29,16 +38,32 @@ enum Place {
     Root,
     /// The root whose fourth GiB is [`Place::UncachedAlias`].
     UncachedRoot,
+    /// The first root with [`Place::ShadowedRam`].
+    ShadowedRoot,
+    /// The second root with it: as far from the first of the two as that root is from the first of all.
+    #[expect(dead_code, reason = "it is reached from the second root")]
+    ShadowedUncachedRoot,
     /// The first GiB: devices.
     Low,
     /// The first 2 MiB, in pages of 4 KiB.
     Lowest,
     /// The third GiB: RAM.
     Ram,
+    /// The third GiB, where the window leads to the monitor's copy.
+    ShadowedRam,
     /// The fourth GiB: the alias, as the window is.
     Alias,
     /// The fourth GiB: the alias, NC.
     UncachedAlias,
+}
+
+/// Where the cached window leads.
+#[derive(Clone, Copy)]
+enum Window {
+    /// To the memory that devices see.
+    Memory,
+    /// To the monitor's copy of it.
+    Cache,
 }
 
 /// Page-based memory type, bits 62:61 of an entry; they are reserved where the CPU does not have Svpbmt.
@@ -73,6 +98,20 @@ pub(super) fn satp(alias: Pbmt) -> u64 {
     SV39 | place(root) >> 12
 }
 
+/// Changes to the root in which the cached window leads to the monitor's copy.
+///
+/// # Safety
+///
+/// To be called once; no object is in the window, and nothing there was accessed before.
+pub(super) unsafe fn shadow_window() {
+    let satp: u64;
+    // SAFETY: reads a register of S-mode's.
+    unsafe { asm!("csrr {}, satp", out(reg) satp, options(nomem, nostack)) };
+    let satp = satp + ((place(Place::ShadowedRoot) - place(Place::Root)) >> 12);
+    // SAFETY: all else is mapped as it was, and the fence drops what the CPU may have kept of the old tables (4.2.1).
+    unsafe { asm!("csrw satp, {}", "sfence.vma", in(reg) satp, options(nostack)) };
+}
+
 /// The physical address of a table.
 const fn place(place: Place) -> u64 {
     PAGE_TABLES_PHYS + place as u64 * size_of::<Table>() as u64
@@ -83,18 +122,18 @@ const fn entry(phys: u64, flags: u64) -> u64 {
     phys >> 12 << 10 | flags
 }
 
-/// A root table, with one of the two tables of the alias.
-const fn root(alias: Place) -> Table {
+/// A root table, with one of the two tables of RAM and one of the two of the alias.
+const fn root(ram: Place, alias: Place) -> Table {
     let mut table = Table([0; 512]);
     table.0[0] = entry(place(Place::Low), V);
-    table.0[2] = entry(place(Place::Ram), V);
+    table.0[2] = entry(place(ram), V);
     table.0[3] = entry(place(alias), V);
     table
 }
 
 /// The table of the first GiB: the map's devices, and a pointer to the pages of its first 2 MiB.
 const fn low_gib() -> Table {
-    let mut table = megapages(0, Pbmt::Pma);
+    let mut table = megapages(0, Window::Memory, Pbmt::Pma);
     assert!(table.0[0] == 0);
     table.0[0] = entry(place(Place::Lowest), V);
     table
@@ -108,7 +147,7 @@ const fn lowest() -> Table {
 }
 
 /// The table of GiB `gib`, in leaves of 2 MiB, from what the memory map has there.
-const fn megapages(gib: u64, alias: Pbmt) -> Table {
+const fn megapages(gib: u64, window: Window, alias: Pbmt) -> Table {
     const LEAF: u64 = 2 << 20;
 
     let mut table = Table([0; 512]);
@@ -119,15 +158,19 @@ const fn megapages(gib: u64, alias: Pbmt) -> Table {
         assert!(region.len.is_multiple_of(LEAF));
 
         let flags = match region.memory {
-            Memory::Data => V | R | W | A | D,
+            Memory::Data | Memory::Window => V | R | W | A | D,
             Memory::Code => V | R | W | X | A | D,
             Memory::Alias => (alias as u64) << 61 | V | R | W | A | D,
+        };
+        let phys = match (region.memory, window) {
+            (Memory::Window, Window::Cache) => CACHE_PHYS,
+            _ => region.phys,
         };
         let mut done = 0;
         while done < region.len {
             let virt = region.virt + done;
             if virt >> 30 == gib {
-                table.0[(virt >> 21) as usize % 512] = entry(region.phys + done, flags);
+                table.0[(virt >> 21) as usize % 512] = entry(phys + done, flags);
             }
             done += LEAF;
         }

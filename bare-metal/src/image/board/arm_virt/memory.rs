@@ -25,6 +25,15 @@ pub(crate) const COHERENT_PHYS: u64 = DMA_WINDOW_PHYS + DMA_WINDOW_LEN as u64;
 /// The length of the coherent memory in bytes.
 pub(crate) const COHERENT_LEN: usize = 2 << 20;
 
+/// How much of the window is used when maintenance traps, which takes its time.
+pub(crate) const SHADOWED_POOL_LEN: usize = 4 << 20;
+
+/// What the caches hold of the window, if they are not what devices see; only the monitor knows it by this address.
+pub(super) const CACHE_PHYS: u64 = 0x4800_0000;
+
+/// What a line of the window held when cache and memory last agreed; the monitor's alone.
+pub(super) const SYNCED_PHYS: u64 = 0x4a00_0000;
+
 /// The cached CPU pointer to the window's first byte.
 pub(crate) fn dma_window() -> NonNull<u8> {
     const ADDRESS: usize = DMA_WINDOW_PHYS as usize;
@@ -46,11 +55,13 @@ pub(super) enum Memory {
     Code,
     /// Normal write-back.
     Cached,
+    /// Normal write-back; once the monitor has begun, at [`CACHE_PHYS`].
+    Window,
     /// Normal Non-cacheable.
     Uncached,
 }
 
-/// One region, mapped VA = PA. Both numbers are multiples of 2 MiB.
+/// One region, mapped VA = PA save for a shadowed window. Both numbers are multiples of 2 MiB.
 pub(super) struct Region {
     /// Its first address.
     pub(super) phys: u64,
@@ -72,7 +83,7 @@ pub(super) const MAP: [Region; 5] = [
     Region::new(0x0800_0000, 128 << 20, Memory::Device),
     Region::new(IMAGE_PHYS, 30 << 20, Memory::Code),
     Region::new(STACK_PHYS, 2 << 20, Memory::Cached),
-    Region::new(DMA_WINDOW_PHYS, DMA_WINDOW_LEN as u64, Memory::Cached),
+    Region::new(DMA_WINDOW_PHYS, DMA_WINDOW_LEN as u64, Memory::Window),
     Region::new(COHERENT_PHYS, COHERENT_LEN as u64, Memory::Uncached),
 ];
 
