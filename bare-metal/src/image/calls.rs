@@ -15,10 +15,10 @@ pub(crate) const START: usize = 1;
 /// The value of the counter whose [`Count`] is the second word.
 pub(crate) const COUNT: usize = 2;
 
-/// Read as a device does: address, and number of bytes, at most a word's.
+/// Read as a device does: address, number of bytes, and where the image wants them, outside the window.
 pub(crate) const READ: usize = 3;
 
-/// Write as a device does: address, number of bytes, and the bytes, the first one lowest.
+/// Write as a device does: address, number of bytes, and where the image has them, outside the window.
 pub(crate) const WRITE: usize = 4;
 
 /// The call was carried out; what it has to say is the second word.
@@ -30,8 +30,8 @@ pub(crate) const REFUSED: usize = 1;
 /// What the monitor answers.
 pub(crate) type Answer = [usize; 2];
 
-/// Bytes in a word.
-pub(crate) const WORD: usize = size_of::<usize>();
+/// How many bytes the image reads or writes in one call.
+const BURST: usize = 256;
 
 /// What the monitor counts.
 #[derive(Clone, Copy, Debug)]
@@ -141,13 +141,16 @@ pub(crate) fn counts() -> Option<Counts> {
 /// [`Unreachable`]; then some of the bytes may have been read.
 pub(crate) fn dma_read(dma_addr: u64, into: &mut [u8]) -> Result<(), Unreachable> {
     let mut address = usize::try_from(dma_addr).map_err(|_| Unreachable)?;
-    for word in into.chunks_mut(WORD) {
-        let [status, value] = board::hypercall([READ, address, word.len(), 0]);
+    for part in into.chunks_mut(BURST) {
+        // On the stack, which the monitor sees as the image does.
+        let mut burst = [0; BURST];
+        let place = burst.as_mut_ptr().expose_provenance();
+        let [status, _] = board::hypercall([READ, address, part.len(), place]);
         if status != DONE {
             return Err(Unreachable);
         }
-        word.copy_from_slice(&value.to_le_bytes()[..word.len()]);
-        address = address.wrapping_add(WORD);
+        part.copy_from_slice(&burst[..part.len()]);
+        address = address.wrapping_add(part.len());
     }
     Ok(())
 }
@@ -159,15 +162,16 @@ pub(crate) fn dma_read(dma_addr: u64, into: &mut [u8]) -> Result<(), Unreachable
 /// [`Unreachable`]; then some of the bytes may have been written.
 pub(crate) fn dma_write(dma_addr: u64, bytes: &[u8]) -> Result<(), Unreachable> {
     let mut address = usize::try_from(dma_addr).map_err(|_| Unreachable)?;
-    for part in bytes.chunks(WORD) {
-        let mut word = [0; WORD];
-        word[..part.len()].copy_from_slice(part);
-        let call = [WRITE, address, part.len(), usize::from_le_bytes(word)];
-        let [status, _] = board::hypercall(call);
+    for part in bytes.chunks(BURST) {
+        // As above.
+        let mut burst = [0; BURST];
+        burst[..part.len()].copy_from_slice(part);
+        let place = burst.as_ptr().expose_provenance();
+        let [status, _] = board::hypercall([WRITE, address, part.len(), place]);
         if status != DONE {
             return Err(Unreachable);
         }
-        address = address.wrapping_add(WORD);
+        address = address.wrapping_add(part.len());
     }
     Ok(())
 }

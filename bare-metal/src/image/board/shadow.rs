@@ -29,7 +29,8 @@
 //!    table;
 //! 5. [`Soiled`] around the pool of the window, and [`soil`] for all that the pool was given.
 //!
-//! The monitor runs with translation off, so that it sees every copy, and with interrupts off.
+//! The monitor runs with translation off, so that it sees every copy, and with interrupts off. The image's own memory is at
+//! the same address for both.
 //!
 //! # What can be repeated
 //!

@@ -130,6 +130,13 @@ impl Copies {
         (end <= self.reach).then(|| ptr::with_exposed_provenance_mut(address))
     }
 
+    /// The first of `len` bytes that the image has at `address`, outside the window, where the monitor has them, too.
+    pub(super) fn for_image(&self, address: usize, len: usize) -> Option<*mut u8> {
+        let end = address.checked_add(len)?;
+        let apart = end <= self.cached || self.cached + self.len <= address;
+        apart.then(|| ptr::with_exposed_provenance_mut(address))
+    }
+
     fn read(&self, copy: usize, line: usize) -> [usize; WORDS] {
         let first = self.first_word(copy, line);
         array::from_fn(|index| {

@@ -4,7 +4,7 @@
 use super::adversary::{Adversary, Moment};
 use super::lines::{Copies, Mischief};
 use super::soiled::SOIL;
-use crate::image::calls::{Answer, COUNT, Count, DONE, READ, REFUSED, START, WORD, WRITE};
+use crate::image::calls::{Answer, COUNT, Count, DONE, READ, REFUSED, START, WRITE};
 use crate::image::console;
 use crate::image::verdict::Verdict;
 
@@ -19,6 +19,9 @@ pub(crate) enum Operation {
 /// Lines that the adversary looks at after a trap, and at a tick.
 const AT_TRAP: u32 = 2;
 const AT_TICK: u32 = 16;
+
+/// How many bytes the DMA engine transfers in between.
+const BETWEEN_MISCHIEF: usize = 32;
 
 /// Of so many lines that are to be invalidated one is cleaned before, as a processor may do.
 const UPGRADED: u32 = 4;
@@ -114,7 +117,7 @@ impl Monitor {
                 Some(count) => [DONE, *count],
                 None => [REFUSED, 0],
             },
-            READ => self.read(first, second),
+            READ => self.read(first, second, third),
             WRITE => self.write(first, second, third),
             SOIL => self.soil(first, second),
             _ => [REFUSED, 0],
@@ -138,32 +141,39 @@ impl Monitor {
         [DONE, 0]
     }
 
-    /// The DMA engine reads `len` bytes, at most a word, and gives them as a little-endian number.
-    fn read(&mut self, address: usize, len: usize) -> Answer {
-        let (Some(first), true) = (self.copies.for_device(address, len), len <= WORD) else {
-            return [REFUSED, 0];
-        };
-        let mut word = [0; WORD];
-        for (index, byte) in word[..len].iter_mut().enumerate() {
-            let place = first.wrapping_add(index);
-            // SAFETY: one of the bytes that `for_device` found to be RAM.
-            *byte = unsafe { place.read_volatile() };
+    /// The DMA engine copies `len` bytes from memory to the image's address `place`.
+    fn read(&mut self, address: usize, len: usize, place: usize) -> Answer {
+        match (
+            self.copies.for_device(address, len),
+            self.copies.for_image(place, len),
+        ) {
+            (Some(memory), Some(place)) => self.transfer(memory, place, len),
+            _ => [REFUSED, 0],
         }
-        self.disturb(Moment::Trap, AT_TRAP);
-        [DONE, usize::from_le_bytes(word)]
     }
 
-    /// The DMA engine writes the lowest `len` bytes of `word`.
-    fn write(&mut self, address: usize, len: usize, word: usize) -> Answer {
-        let (Some(first), true) = (self.copies.for_device(address, len), len <= WORD) else {
-            return [REFUSED, 0];
-        };
-        for (index, byte) in word.to_le_bytes()[..len].iter().enumerate() {
-            let place = first.wrapping_add(index);
-            // SAFETY: as above; the image owns no byte of it, or it would not have named it to a device.
-            unsafe { place.write_volatile(*byte) };
+    /// The DMA engine copies `len` bytes from the image's address `place` to memory.
+    fn write(&mut self, address: usize, len: usize, place: usize) -> Answer {
+        match (
+            self.copies.for_image(place, len),
+            self.copies.for_device(address, len),
+        ) {
+            (Some(place), Some(memory)) => self.transfer(place, memory, len),
+            _ => [REFUSED, 0],
         }
-        self.disturb(Moment::Trap, AT_TRAP);
+    }
+
+    fn transfer(&mut self, from: *const u8, to: *mut u8, len: usize) -> Answer {
+        for index in 0..len {
+            let (from, to) = (from.wrapping_add(index), to.wrapping_add(index));
+            // SAFETY: one side is memory that `for_device` found, the other the image's, which waits for the answer.
+            let byte = unsafe { from.read_volatile() };
+            // SAFETY: as above; what a device writes to, the image does not own.
+            unsafe { to.write_volatile(byte) };
+            if index.is_multiple_of(BETWEEN_MISCHIEF) {
+                self.disturb(Moment::Trap, AT_TRAP);
+            }
+        }
         [DONE, 0]
     }
 
