@@ -196,6 +196,25 @@ fn what_is_lent_again_while_the_owner_has_handed_it_over_overlaps() {
     drop((take_back(again), take_back(lent)));
 }
 
+#[test]
+fn coherent_memory_that_is_lent_in_place_is_not_published_meanwhile() {
+    let (machine, told) = (machine(), Told::default());
+    let checked = check(&machine, &told);
+    let device = Device::new(&checked, Limits::UNLIMITED, Snooping::Snoops).unwrap();
+    let mut private = device.allocate_coherent(64).unwrap();
+    let memory = NonNull::from(&mut private.as_mut_slice()[..1]);
+
+    // SAFETY: nobody uses the other handle meanwhile, as far as memory is concerned.
+    let lent = unsafe { device.lend_in_place::<ToDevice>(memory) }.unwrap();
+    assert_eq!(told.kinds(), []);
+    let ring = private.publish();
+
+    assert_eq!(told.kinds(), [Kind::Overlap]);
+    drop(take_back(lent));
+    // SAFETY: the engines of these tests do nothing by themselves.
+    drop(unsafe { ring.unpublish() });
+}
+
 /// A machine that wraps another, and says or does something else about its caches.
 struct Bent<'c, M> {
     inside: &'c M,
@@ -419,8 +438,17 @@ fn transfer_without<D: Direction>(machine: &SimMachine, left_out: Option<Step>) 
     let checked = check(machine, &told);
     let bent = Bent::new(&checked, left_out);
     let device = device(&bent);
-    let lent = device.allocate::<D>(200).unwrap().sync_for_device();
-    drop(take_back(lent));
+    let mut buffer = device.allocate::<D>(200).unwrap();
+
+    // What a driver does by itself before takes the place of no step.
+    let memory = NonNull::from(buffer.as_mut_slice());
+    let phys = machine.direct_map().to_phys(memory).unwrap();
+    // SAFETY: simulated memory is mapped while the test runs.
+    let range = unsafe { LineRange::new(memory, phys.start()) }.unwrap();
+    checked.sync().clean_and_invalidate(range);
+    checked.sync().complete();
+    checked.sync().before_doorbell(memory.cast());
+    drop(take_back(buffer.sync_for_device()));
     told.take()
 }
 
@@ -898,6 +926,31 @@ fn bytes_behind_those_that_the_device_says_it_wrote_stay_if_bytes_are_summed() {
     engine.write(lent.dma_addr(), &[7; 160]).unwrap();
     drop(take_back(lent));
     assert_eq!(told.kinds(), []);
+}
+
+#[test]
+fn writes_that_arrive_after_their_device_was_called_quiet_are_found_if_bytes_are_summed() {
+    for (settles, expected) in [(true, vec![]), (false, vec![Kind::WrittenBeyond])] {
+        let (machine, told) = (machine(), Told::default());
+        let checked = check(&machine, &told).with_sums();
+        let device = device(&checked);
+        let engine = DmaEngine::new(&machine, Limits::UNLIMITED, NO_SNOOP);
+        let lent = device.allocate::<FromDevice>(64).unwrap().sync_for_device();
+        engine.write(lent.dma_addr(), &[7; 64]).unwrap();
+        drop(lent);
+        if settles {
+            engine.settle();
+        }
+        // SAFETY: not at all, unless what was written has arrived.
+        unsafe { device.assert_quiet() }.release_quarantine();
+
+        let mut buffer = device.allocate::<FromDevice>(64).unwrap();
+        buffer.as_mut_slice().fill(8);
+        // SAFETY: this transfer was not even started.
+        drop(unsafe { buffer.sync_for_device().sync_for_cpu_short(0) }.unwrap());
+
+        assert_eq!(told.kinds(), expected);
+    }
 }
 
 #[test]
