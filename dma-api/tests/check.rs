@@ -202,6 +202,25 @@ fn what_is_lent_again_while_the_owner_has_handed_it_over_overlaps() {
     drop((take_back(again), take_back(lent)));
 }
 
+#[test]
+fn coherent_memory_that_is_lent_in_place_is_not_published_meanwhile() {
+    let (machine, told) = (machine(), Told::default());
+    let checked = check(&machine, &told);
+    let device = Device::new(&checked, Limits::UNLIMITED, Snooping::Snoops).unwrap();
+    let mut private = device.allocate_coherent(64).unwrap();
+    let memory = NonNull::from(&mut private.as_mut_slice()[..1]);
+
+    // SAFETY: nobody uses the other handle meanwhile, as far as memory is concerned.
+    let lent = unsafe { device.lend_in_place::<ToDevice>(memory) }.unwrap();
+    assert_eq!(told.kinds(), []);
+    let ring = private.publish();
+
+    assert_eq!(told.kinds(), [Kind::Overlap]);
+    drop(take_back(lent));
+    // SAFETY: the engines of these tests do nothing by themselves.
+    drop(unsafe { ring.unpublish() });
+}
+
 /// A machine that wraps another, and says or does something else about its caches.
 struct Bent<'c, M> {
     inside: &'c M,
@@ -224,6 +243,12 @@ enum Step {
     AfterCompletion,
     /// Only the last line.
     LastLine,
+    /// Not the clean, but an invalidate after it.
+    NoInvalidate,
+    /// Nor what is beyond: one more line is cleaned.
+    NothingBeyond,
+    /// The first bytes are not discarded after a completion.
+    NoDiscard,
     /// The barriers come, but for other memory.
     OwnBarriers,
     /// The barrier comes, but before the maintenance is complete.
@@ -270,8 +295,17 @@ unsafe impl<M: Machine> DmaSync for BentSync<'_, M> {
             // SAFETY: it is part of the range.
             let shorter = unsafe { LineRange::new(memory, range.phys().start()) };
             self.inside.sync().clean(shorter.unwrap());
+        } else if !self.does(Step::NothingBeyond) {
+            let memory = NonNull::slice_from_raw_parts(range.start(), range.len_bytes() + 1);
+            // SAFETY: simulated memory goes on behind it.
+            let longer = unsafe { LineRange::new(memory, range.phys().start()) };
+            self.inside.sync().clean(longer.unwrap());
         } else if self.does(Step::Clean) {
             self.inside.sync().clean(range);
+        }
+        if !self.does(Step::NoInvalidate) {
+            // SAFETY: not at all: what the CPU stores would be lost.
+            unsafe { self.inside.sync().invalidate(range) };
         }
     }
     unsafe fn invalidate(&self, range: LineRange<'_>) {
@@ -301,6 +335,14 @@ unsafe impl<M: Machine> DmaSync for BentSync<'_, M> {
     fn after_completion(&self, memory: NonNull<u8>) {
         if self.does(Step::AfterCompletion) {
             self.inside.sync().after_completion(self.own(memory));
+        }
+        if !self.does(Step::NoDiscard) {
+            let bytes = NonNull::slice_from_raw_parts(memory, 64);
+            let phys = self.inside.direct_map().to_phys(bytes).unwrap();
+            // SAFETY: simulated memory is mapped.
+            let range = unsafe { LineRange::new(bytes, phys.start()) }.unwrap();
+            // SAFETY: not at all: there may be others' bytes.
+            unsafe { self.inside.sync().invalidate(range) };
         }
     }
 }
@@ -425,8 +467,17 @@ fn transfer_without<D: Direction>(machine: &SimMachine, left_out: Option<Step>) 
     let checked = check(machine, &told);
     let bent = Bent::new(&checked, left_out);
     let device = device(&bent);
-    let lent = device.allocate::<D>(200).unwrap().sync_for_device();
-    drop(take_back(lent));
+    let mut buffer = device.allocate::<D>(200).unwrap();
+
+    // What a driver does by itself before takes the place of no step.
+    let memory = NonNull::from(buffer.as_mut_slice());
+    let phys = machine.direct_map().to_phys(memory).unwrap();
+    // SAFETY: simulated memory is mapped while the test runs.
+    let range = unsafe { LineRange::new(memory, phys.start()) }.unwrap();
+    checked.sync().clean_and_invalidate(range);
+    checked.sync().complete();
+    checked.sync().before_doorbell(memory.cast());
+    drop(take_back(buffer.sync_for_device()));
     told.take()
 }
 
@@ -482,15 +533,82 @@ fn each_step_left_out_of_a_transfer_is_missing() {
 }
 
 #[test]
+fn more_than_the_moment_needs_is_wrong_or_beyond_and_what_it_needs_is_not_missing() {
+    let machine = machine();
+    let kinds = |found: Vec<Finding>| found.iter().map(Finding::kind).collect::<Vec<_>>();
+    let wrong = [Kind::WrongMaintenance];
+
+    let found = transfer_without::<ToDevice>(&machine, Some(Step::NoInvalidate));
+    assert_eq!(kinds(found), wrong);
+    let found = transfer_without::<FromDevice>(&machine, Some(Step::NothingBeyond));
+    assert_eq!(kinds(found), [Kind::MaintainsBeyond]);
+    let found = transfer_without::<ToDevice>(&machine, Some(Step::NoDiscard));
+    assert_eq!(kinds(found), wrong);
+    let found = transfer_without::<FromDevice>(&machine, Some(Step::NoDiscard));
+    assert_eq!(kinds(found), []);
+
+    // A device that snoops may have left the only copy in the cache.
+    let told = Told::default();
+    let checked = check(&machine, &told);
+    let bent = Bent::new(&checked, Some(Step::NoDiscard));
+    let device = Device::new(&bent, Limits::UNLIMITED, Snooping::Snoops).unwrap();
+    drop(take_back(
+        device.allocate::<FromDevice>(64).unwrap().sync_for_device(),
+    ));
+    assert_eq!(told.kinds(), wrong);
+}
+
+#[test]
+fn what_is_asked_of_the_caches_is_passed_on() {
+    let (machine, told) = (machine(), Told::default());
+    let checked = check(&machine, &told);
+    let mut buffer = device(&checked).allocate::<ToDevice>(64).unwrap();
+    let memory = NonNull::from(buffer.as_mut_slice());
+    let phys = machine.direct_map().to_phys(memory).unwrap();
+    // SAFETY: simulated memory is mapped while the test runs.
+    let range = unsafe { LineRange::new(memory, phys.start()) }.unwrap();
+
+    let sync = checked.sync();
+    sync.clean(range);
+    sync.clean_and_invalidate(range);
+    // SAFETY: what the CPU wrote was just written back.
+    unsafe { sync.invalidate(range) };
+    sync.complete();
+    sync.before_doorbell(memory.cast());
+    sync.after_completion(memory.cast());
+
+    let counts = machine.caches().counts();
+    let lines = (
+        counts.cleaned,
+        counts.cleaned_and_invalidated,
+        counts.invalidated,
+    );
+    assert_eq!(lines, (1, 1, 1));
+    let barriers = (counts.completions, counts.doorbells, counts.hand_backs);
+    assert_eq!(barriers, (1, 1, 1));
+    assert_eq!(sync.geometry(), machine.caches().geometry());
+    assert!(sync.fills_speculatively() && sync.invalidate_may_write_back());
+    assert_eq!(told.kinds(), [Kind::WrongMaintenance]);
+}
+
+#[test]
 fn coherent_memory_changes_hands_with_its_barriers() {
     let (machine, told) = (machine(), Told::default());
     let checked = check(&machine, &told);
     let barriers = |left_out| {
         let bent = Bent::new(&checked, left_out);
         let device = device(&bent);
-        let ring = device.allocate_coherent(64).unwrap().publish();
-        // SAFETY: the engines of these tests do nothing by themselves.
-        drop(unsafe { ring.unpublish() });
+        let mut private = device.allocate_coherent(64).unwrap();
+        let memory = NonNull::from(private.as_mut_slice()).cast();
+        for _ in 0..2 {
+            // What a driver does by itself before takes the place of no barrier.
+            checked.sync().after_completion(memory);
+            let ring = private.publish();
+            checked.sync().before_doorbell(memory);
+            // SAFETY: the engines of these tests do nothing by themselves.
+            private = unsafe { ring.unpublish() };
+        }
+        drop(private);
         let barriers = told.take().into_iter().map(|finding| match finding {
             Finding::MissingBarrier { barrier, .. } => barrier,
             other => panic!("{other}"),
@@ -500,9 +618,9 @@ fn coherent_memory_changes_hands_with_its_barriers() {
 
     assert_eq!(barriers(None), []);
     let found = barriers(Some(Step::BeforeDoorbell));
-    assert_eq!(found, [Barrier::BeforeDoorbell]);
+    assert_eq!(found, [Barrier::BeforeDoorbell; 2]);
     let found = barriers(Some(Step::AfterCompletion));
-    assert_eq!(found, [Barrier::AfterCompletion]);
+    assert_eq!(found, [Barrier::AfterCompletion; 2]);
 }
 
 #[test]
@@ -603,6 +721,22 @@ fn a_driver_does_not_maintain_what_the_device_writes_nor_discard_what_the_cpu_wr
     sync.clean(written_lines);
     assert_eq!(wrong(), [(Maintenance::Clean, State::Quarantined)]);
     drop(read);
+}
+
+#[test]
+fn what_shares_a_line_with_discarded_bytes_is_touched() {
+    let (machine, told) = (machine(), Told::default());
+    let checked = check(&machine, &told);
+    let device = device(&checked);
+    let mut owner = device.allocate::<Bidirectional>(64).unwrap();
+    let lent = lend_part::<_, ToDevice>(&device, &mut owner, 0..20);
+    let rest = lines(&machine, moved(lent.segment(), 20, 44));
+
+    // SAFETY: not at all: what the CPU stores would be lost.
+    unsafe { checked.sync().invalidate(rest) };
+
+    assert_eq!(told.kinds(), [Kind::WrongMaintenance; 2]);
+    drop(take_back(lent));
 }
 
 #[test]
@@ -733,6 +867,21 @@ fn a_device_is_started_on_memory_that_it_was_given() {
     drop(private);
     checked.about_to_start(&one, rings, Access::Writes);
     assert_eq!(instead(), None);
+}
+
+#[test]
+fn the_same_bytes_lent_in_two_directions_are_told_apart() {
+    let (machine, told) = (machine(), Told::default());
+    let checked = check(&machine, &told);
+    let device = device(&checked);
+    let mut owner = device.allocate::<Bidirectional>(64).unwrap();
+    let sent = take_back(lend_part::<_, ToDevice>(&device, &mut owner, 0..64));
+
+    let lent = lend_part::<_, FromDevice>(&device, &mut owner, 0..64);
+    checked.about_to_start(&device, lent.segment(), Access::Writes);
+    drop((take_back(lent), sent));
+
+    assert_eq!(told.kinds(), []);
 }
 
 #[test]
@@ -904,6 +1053,31 @@ fn bytes_behind_those_that_the_device_says_it_wrote_stay_if_bytes_are_summed() {
     engine.write(lent.dma_addr(), &[7; 160]).unwrap();
     drop(take_back(lent));
     assert_eq!(told.kinds(), []);
+}
+
+#[test]
+fn writes_that_arrive_after_their_device_was_called_quiet_are_found_if_bytes_are_summed() {
+    for (settles, expected) in [(true, vec![]), (false, vec![Kind::WrittenBeyond])] {
+        let (machine, told) = (machine(), Told::default());
+        let checked = check(&machine, &told).with_sums();
+        let device = device(&checked);
+        let engine = DmaEngine::new(&machine, Limits::UNLIMITED, NO_SNOOP);
+        let lent = device.allocate::<FromDevice>(64).unwrap().sync_for_device();
+        engine.write(lent.dma_addr(), &[7; 64]).unwrap();
+        drop(lent);
+        if settles {
+            engine.settle();
+        }
+        // SAFETY: not at all, unless what was written has arrived.
+        unsafe { device.assert_quiet() }.release_quarantine();
+
+        let mut buffer = device.allocate::<FromDevice>(64).unwrap();
+        buffer.as_mut_slice().fill(8);
+        // SAFETY: this transfer was not even started.
+        drop(unsafe { buffer.sync_for_device().sync_for_cpu_short(0) }.unwrap());
+
+        assert_eq!(told.kinds(), expected);
+    }
 }
 
 #[test]
@@ -1110,6 +1284,24 @@ fn a_block_is_freed_once() {
     assert_eq!((caller.file(), caller.line()), (file!(), line));
 }
 
+#[test]
+fn a_block_that_is_refused_is_still_handed_out() {
+    let (machine, told) = (machine(), Told::default());
+    let checked = check(&machine, &told);
+    let request = Request::anywhere(NonZeroUsize::new(64).unwrap());
+    let block = checked.memory().allocate(&request).unwrap();
+    let mut elsewhere = [0; 64];
+    // SAFETY: not at all: the CPU does not see the block there.
+    let moved = unsafe { Block::new((&mut elsewhere[..]).into(), block.phys().start()) }.unwrap();
+    checked.memory().free(moved).unwrap_err();
+    assert_eq!(told.kinds(), [Kind::FreeRefused]);
+
+    let dma = machine.bus().to_dma(block.phys()).unwrap();
+    checked.sync().clean(lines(&machine, dma));
+    checked.memory().free(block).unwrap();
+    assert_eq!(told.kinds(), []);
+}
+
 /// Hands out the same block again and again, and takes everything back.
 struct Generous<'m>(&'m SimMachine);
 
@@ -1223,6 +1415,44 @@ fn a_full_table_is_counted_and_no_finding_comes_of_it() {
     assert_eq!(checked.counts().followed, 2);
     drop(late);
     assert_eq!((checked.counts().followed, told.kinds()), (1, vec![]));
+}
+
+#[test]
+fn what_is_not_followed_is_not_mistaken_for_what_is() {
+    let (machine, told) = (machine(), Told::default());
+
+    // The same bytes, sent twice: only one of the two is followed.
+    let checked: Checked<_, 2, _> = Checked::new(&machine, &told);
+    let device_of_two = device(&checked);
+    let mut owner = device_of_two.allocate::<Bidirectional>(64).unwrap();
+    let first = lend_part::<_, ToDevice>(&device_of_two, &mut owner, 0..64);
+    let second = lend_part::<_, ToDevice>(&device_of_two, &mut owner, 0..64);
+    assert_eq!(checked.counts().buffers_not_followed, 1);
+    drop((take_back(second), take_back(first)));
+    assert_eq!(told.kinds(), []);
+
+    // A part of what is followed comes back from a device.
+    let checked: Checked<_, 1, _> = Checked::new(&machine, &told);
+    let device_of_one = device(&checked);
+    let mut owner = device_of_one.allocate::<Bidirectional>(128).unwrap();
+    drop(take_back(lend_part::<_, FromDevice>(
+        &device_of_one,
+        &mut owner,
+        0..64,
+    )));
+    assert_eq!(checked.counts().buffers_not_followed, 1);
+    assert_eq!(told.kinds(), []);
+
+    // Blocks alone.
+    let checked: Checked<_, 1, _> = Checked::new(&machine, &told);
+    let request = Request::anywhere(NonZeroUsize::new(64).unwrap());
+    for _ in 0..2 {
+        let block = checked.memory().allocate(&request).unwrap();
+        let dma = machine.bus().to_dma(block.phys()).unwrap();
+        checked.sync().clean(lines(&machine, dma));
+    }
+    assert_eq!(checked.counts().blocks_not_followed, 1);
+    assert_eq!(told.kinds(), []);
 }
 
 #[test]

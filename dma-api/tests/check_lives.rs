@@ -7,11 +7,11 @@
     reason = "a test states that its engine is done, calculates, and panics"
 )]
 
-use core::ptr::NonNull;
+use core::{cell::Cell, ptr::NonNull};
 
 use dma_api::{
-    Bidirectional, Checked, Coherent, CpuOwned, Device, DeviceOwned, DmaRange, FromDevice, Limits,
-    Machine, PrivateCoherent, Snooping, ToDevice,
+    Bidirectional, Checked, Coherent, CpuOwned, Device, DeviceOwned, Direction, DmaRange,
+    FromDevice, Limits, Machine, PrivateCoherent, Snooping, ToDevice,
     check::{Access, Finding},
 };
 use proptest::{collection::vec, prelude::*};
@@ -84,6 +84,8 @@ struct Driver<'c, M: Machine> {
     held: Vec<Held<&'c M>>,
     quarantined: usize,
     forgotten: usize,
+    /// Buffers that were made.
+    made: Cell<u8>,
     /// Tells the checker that the device is about to be started.
     start: &'c dyn Fn(&Device<&'c M>, DmaRange, Access),
 }
@@ -92,15 +94,24 @@ impl<'c, M: Machine> Driver<'c, M> {
     fn does(&mut self, deed: Deed) {
         match deed {
             Deed::Send(len) => {
-                let buffer = self.device.allocate(len).map(Held::Sending);
+                let buffer = self
+                    .device
+                    .allocate(len)
+                    .map(|b| Held::Sending(self.fresh(b)));
                 self.held.extend(buffer.ok());
             }
             Deed::Receive(len) => {
-                let buffer = self.device.allocate(len).map(Held::Receiving);
+                let buffer = self
+                    .device
+                    .allocate(len)
+                    .map(|b| Held::Receiving(self.fresh(b)));
                 self.held.extend(buffer.ok());
             }
             Deed::Exchange(len) => {
-                let buffer = self.device.allocate(len).map(Held::Exchanging);
+                let buffer = self
+                    .device
+                    .allocate(len)
+                    .map(|b| Held::Exchanging(self.fresh(b)));
                 self.held.extend(buffer.ok());
             }
             Deed::Share(len) => {
@@ -108,7 +119,8 @@ impl<'c, M: Machine> Driver<'c, M> {
                 self.held.extend(memory.ok());
             }
             Deed::Quiet => {
-                // SAFETY: the engines of these tests do nothing by themselves.
+                self.engine.settle();
+                // SAFETY: the engines of these tests do nothing by themselves, and what they wrote has arrived.
                 let quiet = unsafe { self.device.assert_quiet() };
                 assert_eq!(quiet.release_quarantine(), self.quarantined);
                 self.quarantined = 0;
@@ -230,6 +242,16 @@ impl<'c, M: Machine> Driver<'c, M> {
         self.held.push(result);
     }
 
+    /// Fills a new buffer with bytes that no other had: the simulated caches do not see a store that changes nothing.
+    fn fresh<D: Direction>(&self, mut buffer: CpuOwned<&'c M, D>) -> CpuOwned<&'c M, D> {
+        let made = self.made.get();
+        self.made.set(made.wrapping_add(1));
+        let pattern = [made, !made, 0x5c].into_iter().cycle();
+        let bytes = buffer.as_mut_slice().iter_mut();
+        bytes.zip(pattern).for_each(|(byte, value)| *byte = value);
+        buffer
+    }
+
     /// The device writes the first bytes of a segment. Returns how many.
     fn receives(&self, dma: DmaRange, len: usize) -> usize {
         let len = len.min(usize::try_from(dma.len_bytes()).unwrap());
@@ -303,6 +325,7 @@ fn run<const N: usize>(deeds: &[Deed], machine: &SimMachine, snooping: Snooping)
         held: Vec::new(),
         quarantined: 0,
         forgotten: 0,
+        made: Cell::new(0),
         start: &start,
     };
     for deed in deeds {

@@ -113,7 +113,6 @@ impl<const N: usize> Tables<N> {
             Event::HandedBack { written } => {
                 judge_steps(&life, Edge::ForCpu, now.fills, found);
                 judge_what_was_written(&life, written, now, found);
-                life.sums = None;
             }
             Event::Split { at } => {
                 if let Some((first, second)) = life.split(at) {

@@ -101,21 +101,22 @@ impl<const N: usize> Tables<N> {
             phys,
             caller,
         } = order;
-        let mut is_due = false;
+        let mut is_inside = false;
         for life in self.all_mut().filter(|life| is_due_for(life, order)) {
-            is_due = true;
+            is_inside |= life.phys.contains(phys);
             if phys.contains(life.phys) {
                 life.steps.maintain(operation);
             }
         }
-        if is_due {
+        if is_inside {
             return;
         }
 
         let lines = in_granules(phys, granule);
         // A buffer that is not followed may be on its way back on the same bytes.
         let discards = operation == Maintenance::Invalidate && !self.is_incomplete();
-        for life in self.all_mut().filter(|life| life.phys.overlaps(lines)) {
+        let touched = |life: &&mut Life| life.phys.overlaps(lines) && !is_due_for(life, order);
+        for life in self.all_mut().filter(touched) {
             if life.is_written_behind_caches() || discards {
                 let (subject, state) = (life.subject(), life.state);
                 found.add(Finding::WrongMaintenance {
@@ -165,12 +166,12 @@ impl<const N: usize> Tables<N> {
     }
 }
 
-/// Whether it is at the moment at which the library maintains these bytes in this way.
+/// Whether it is at the moment at which the library maintains it in this way.
 fn is_due_for(life: &Life, order: Order) -> bool {
     let suits = match life.state {
         State::OnTheWayOut => order.operation != Maintenance::Invalidate,
         State::OnTheWayBack => order.operation != Maintenance::Clean && life.device_writes(),
         _ => false,
     };
-    suits && life.maintained && life.phys.contains(order.phys)
+    suits && life.maintained && life.phys.overlaps(order.phys)
 }
