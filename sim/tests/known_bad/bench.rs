@@ -138,7 +138,7 @@ impl Bug {
     }
 
     /// What may be found first.
-    pub(crate) fn oracles(&self) -> Vec<Oracle> {
+    fn oracles(&self) -> Vec<Oracle> {
         let shown = self.shown_by.iter().map(|(_, oracle)| *oracle);
         shown.chain(self.also.iter().copied()).collect()
     }

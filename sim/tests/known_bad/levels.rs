@@ -39,7 +39,8 @@ fn inner_before_outer_on_the_way_back(bench: &Bench<'_>, version: Version) -> Ou
     Ok(())
 }
 
-/// U-Boot on MIPS: the secondary cache before the primary one, which then writes its dirty lines into the former.
+/// U-Boot on MIPS has this order before a transfer as after it: the secondary cache, and then the primary one, which writes
+/// its dirty lines into the former.
 fn outer_before_inner_before_the_device_writes(bench: &Bench<'_>, version: Version) -> Outcome {
     let Bench { cpu, line, .. } = *bench;
     cpu.own(0, line);
@@ -130,7 +131,7 @@ fn outer_cache_not_told(bench: &Bench<'_>, version: Version) -> Outcome {
     Ok(())
 }
 
-/// Maintenance that reaches the core that executes it (MIPS without a coherence manager, Armv7-A outside SMP mode), and a
+/// Maintenance that reaches the core that executes it and no other, as that of a MIPS without a coherence manager, and a
 /// thread that is moved in between. Only another machine makes it right.
 fn maintenance_of_one_core(bench: &Bench<'_>, _: Version) -> Outcome {
     let Bench { cpu, line, .. } = *bench;
