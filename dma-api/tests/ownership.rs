@@ -716,6 +716,32 @@ fn reused_memory_is_zero_for_the_device_up_to_the_end_of_the_granule() {
 }
 
 #[test]
+fn the_first_part_is_maintained_without_the_second() {
+    let machine = machine();
+    let wrapped = Wrapped {
+        machine: &machine,
+        sync: Recorder {
+            caches: machine.caches(),
+            cleaned: RefCell::default(),
+            discarded: RefCell::default(),
+        },
+        memory: machine.pool(),
+    };
+    let device = Device::new(&wrapped, Limits::UNLIMITED, NO_SNOOP).unwrap();
+    let mut buffer = device.allocate::<FromDevice>(256).unwrap();
+    let start = buffer.as_mut_slice().as_ptr().addr();
+    let (first, second) = buffer.split_at(64).unwrap();
+
+    let lent = first.sync_for_device();
+
+    assert_eq!((lent.len_bytes(), lent.segment().len_bytes()), (64, 64));
+    drop((take_back(lent), second));
+    let lines = BTreeSet::from([start, start + 32]);
+    let maintained = (wrapped.sync.cleaned.take(), wrapped.sync.discarded.take());
+    assert_eq!(maintained, (lines.clone(), lines));
+}
+
+#[test]
 fn what_a_device_may_write_is_maintained_in_whole_granules() {
     // One write-back takes a granule, all lines of it. A line behind the buffer's last that stays dirty (the zeros of
     // a new buffer do) is written back together with stale copies of the lines the device has written.
