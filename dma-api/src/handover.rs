@@ -332,9 +332,20 @@ mod tests {
             )
         }
 
+        let geometry = Geometry::new(32, 32).unwrap();
         let steps = transcript(false, |scribe, range| {
             let says = everything::<&Scribe<'_>>(scribe, range);
-            assert_eq!(says, (Geometry::new(32, 32).unwrap(), false, false));
+            assert_eq!(says, (geometry, false, false));
+            // Level 2 is the one that may write back.
+            let transcript = RefCell::default();
+            let (level, line, fills) = (2, 32, true);
+            let other = Scribe {
+                level,
+                line,
+                fills,
+                transcript: &transcript,
+            };
+            assert_eq!(everything(&other, range), (geometry, true, true));
         });
 
         let all = [
@@ -351,7 +362,6 @@ mod tests {
     #[test]
     fn what_either_level_may_do_both_may() {
         let transcript = RefCell::default();
-        // Level 2 is the one that may write back.
         let level = |level, fills| Scribe {
             level,
             line: 32,

@@ -615,5 +615,7 @@ mod tests {
             Some(PhysAddr::new(u64::MAX - 4095))
         );
         assert_eq!(request.first_fit(top(4095), unit), None);
+        let longer = Request::anywhere(NonZeroUsize::new(8192).unwrap());
+        assert_eq!(longer.first_fit(top(4096), unit), None);
     }
 }
