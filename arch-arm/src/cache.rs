@@ -44,6 +44,7 @@ impl Aarch64Caches {
     ///
     /// # Errors
     /// As [`geometry::decode`].
+    #[inline]
     pub fn geometry_of_this_core() -> Result<Geometry, Error> {
         geometry::decode(insn::ctr_el0())
     }

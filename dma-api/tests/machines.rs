@@ -234,6 +234,60 @@ fn a_machine_put_together_says_whether_everything_snoops() {
     assert_eq!(snoops, [true, false, true, false]);
 }
 
+/// Caches that everything snoops, so that nobody asks for maintenance.
+struct NeverMaintained;
+
+// SAFETY: no device accesses the tests' memory.
+unsafe impl DmaSync for NeverMaintained {
+    fn geometry(&self) -> Geometry {
+        Geometry::BYTE
+    }
+    fn clean(&self, _: LineRange<'_>) {
+        panic!("a clean where everything snoops");
+    }
+    unsafe fn invalidate(&self, _: LineRange<'_>) {
+        panic!("an invalidate where everything snoops");
+    }
+    fn clean_and_invalidate(&self, _: LineRange<'_>) {
+        panic!("a clean and invalidate where everything snoops");
+    }
+    fn complete(&self) {
+        panic!("a wait where everything snoops");
+    }
+    fn before_doorbell(&self, _: NonNull<u8>) {}
+    fn after_completion(&self, _: NonNull<u8>) {}
+}
+
+#[test]
+fn where_everything_snoops_nothing_is_maintained() {
+    let careless: &'static Careless = leak(Careless::new(pages(), PHYS));
+    let window = leak(Window::identity(PhysAddr::new(PHYS), 2 * PAGE as u64).unwrap());
+    // SAFETY: nothing is accessed through it.
+    let region = unsafe { Region::new(pages(), PhysAddr::new(PHYS), 2 * PAGE) }.unwrap();
+    let parts = Parts {
+        sync: NeverMaintained,
+        memory: careless,
+        coherent_source: NoCoherentMemory,
+        direct_map: DirectMap::one(leak(region)),
+        bus: BusMap::one(window),
+        ledger: leak(Ledger::<[Slot; 4]>::new()),
+    };
+    // SAFETY: they are as the test wants them, and no device looks.
+    let machine: &'static Assembled<'_, _, _, _, true> = leak(unsafe { Assembled::new(parts) });
+    let device = Device::new(machine, Limits::UNLIMITED, Snooping::Snoops).unwrap();
+
+    let lent = device
+        .allocate::<FromDevice>(100)
+        .unwrap()
+        .sync_for_device();
+    // SAFETY: no device was told.
+    drop(unsafe { lent.sync_for_cpu() });
+    let refused = Device::new(machine, Limits::UNLIMITED, Snooping::DoesNotSnoop).map(drop);
+
+    assert_eq!(refused, Err(Error::EverythingSnoops));
+    assert_eq!(careless.0.free_bytes(), 2 * PAGE);
+}
+
 #[test]
 fn memory_that_is_aligned_physically_but_not_for_the_cpu_is_not_written_by_a_device() {
     // SAFETY: the pages are one more than the machine has.
