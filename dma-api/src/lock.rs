@@ -61,5 +61,7 @@ mod tests {
 
         assert_eq!(receiver.recv(), Ok(()));
         assert_eq!(locked.with(|value| *value), 8);
+        // Nor does printing it come to the value.
+        assert_eq!(std::format!("{locked:?}"), "Locked");
     }
 }

@@ -202,6 +202,38 @@ fn a_block_that_was_not_had_through_the_alias_is_not_taken_back() {
 }
 
 #[test]
+fn an_alias_may_show_a_single_byte() {
+    let (cpu, uncached) = (pages(), pages());
+    let phys = PhysAddr::new(PHYS);
+    let pool = Pool::<1>::new();
+    // SAFETY: the pages are leaked, and the pool's alone.
+    unsafe { pool.adopt(cpu, phys, 1, Alignment::ONE) }.unwrap();
+    // SAFETY: as above.
+    let shown = unsafe { Region::new(cpu, phys, 1) }.unwrap();
+    // SAFETY: that the two are the same memory nobody notices, since no device looks.
+    let alias = unsafe { UncachedAlias::new(shown, uncached) };
+
+    let request = Request::anywhere(NonZeroUsize::MIN);
+    let block = alias.allocate(&pool, &NoCaches, &request).unwrap();
+
+    assert_eq!(block.memory().cast(), uncached);
+    let returned = alias.free(&pool, &NoCaches, block);
+    assert_eq!(returned.map_err(|refused| refused.error), Ok(()));
+}
+
+#[test]
+fn where_there_is_no_coherent_memory_none_is_taken_back() {
+    let pool = Careless::new(pages(), PHYS).0;
+    let request = Request::anywhere(NonZeroUsize::MIN);
+    let block = pool.allocate(&request).unwrap();
+
+    let Refused { error, value } = NoCoherentMemory.free(&pool, &NoCaches, block).unwrap_err();
+
+    assert_eq!(error, Error::NoCoherentMemory);
+    assert_eq!(pool.free(value).map_err(|refused| refused.error), Ok(()));
+}
+
+#[test]
 fn coherent_memory_that_cannot_be_used_goes_back_to_its_source() {
     // It lies where the bus shows nothing.
     let elsewhere: &'static Careless = leak(Careless::new(pages(), 2 * PHYS));
