@@ -11,7 +11,9 @@ use arch_arm::Aarch64Caches as Caches;
 #[cfg(target_arch = "arm")]
 use arch_arm::Armv7Caches as Caches;
 use arch_arm::NonCacheable;
-use dma_api::{Assembled, CpuOwned, DeviceOwned, DmaSync, FromDevice, LineRange, Pool, ToDevice};
+use dma_api::{
+    Assembled, Bidirectional, CpuOwned, DeviceOwned, DmaSync, FromDevice, LineRange, Pool, ToDevice,
+};
 
 /// A machine none of whose devices snoops. No value is ever made.
 pub type Board = Assembled<'static, Caches, &'static Pool<1>, NonCacheable<&'static Pool<1>>>;
@@ -44,6 +46,25 @@ pub unsafe extern "C" fn golden_hand_back(lent: DeviceOwned<&'static Board, From
     first.unwrap_or_default()
 }
 
+/// Writes a byte, hands it over, takes it back and reads it: the store is there before the doorbell's barrier, and the
+/// load behind the completion's, only because they are compiler barriers for the buffer.
+///
+/// # Safety
+/// The device has finished as soon as it has begun.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn golden_round_trip(
+    mut buffer: CpuOwned<&'static Board, Bidirectional>,
+) -> u8 {
+    if let Some(first) = buffer.as_mut_slice().first_mut() {
+        *first = 7;
+    }
+    // SAFETY: the caller's promise.
+    let buffer = unsafe { buffer.sync_for_device().sync_for_cpu() };
+    let first = buffer.as_slice().first().copied();
+    core::mem::forget(buffer);
+    first.unwrap_or_default()
+}
+
 /// The clean loop.
 #[unsafe(no_mangle)]
 pub extern "C" fn golden_clean(caches: &Caches, range: LineRange<'_>) {
@@ -64,6 +85,12 @@ pub extern "C" fn golden_clean_and_invalidate(caches: &Caches, range: LineRange<
 pub unsafe extern "C" fn golden_invalidate(caches: &Caches, range: LineRange<'_>) {
     // SAFETY: the caller's promise.
     unsafe { caches.invalidate(range) };
+}
+
+/// The register that tells the geometry, read and decoded.
+#[unsafe(no_mangle)]
+pub extern "C" fn golden_geometry() -> usize {
+    Aarch64Caches::geometry_of_this_core().map_or(0, |geometry| geometry.line())
 }
 
 /// What a register of 32 bits holds of an address.

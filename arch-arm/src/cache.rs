@@ -85,6 +85,7 @@ impl<I: Instructions> Caches<I> {
     ///
     /// # Errors
     /// As [`geometry::decode`].
+    #[inline]
     pub fn geometry_of_this_core() -> Result<Geometry, Error> {
         geometry::decode(I::cache_type())
     }

@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn an_unknown_granule_is_the_largest_there_can_be() {
-        assert_eq!(decoded(0x8044_c004), Ok((64, UNKNOWN_GRANULE)));
+        assert_eq!(decoded(0x8044_c004), Ok((64, 2048)));
         let (line, granule) = (4096, UNKNOWN_GRANULE);
         assert_eq!(
             decoded(0x804a_c004),

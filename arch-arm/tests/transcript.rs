@@ -148,6 +148,19 @@ fn coherent_memory_needs_barriers_and_no_maintenance() {
 }
 
 #[test]
+fn coherent_memory_that_is_taken_back_is_read_after_the_completion_barrier() {
+    let device = Board::new(CORTEX_A72, 4096).device(Snooping::DoesNotSnoop);
+    let ring = device.allocate_coherent(4096).unwrap().publish();
+    assert_eq!(executed(), [DmbOsh]);
+
+    // SAFETY: there is no device.
+    let private = unsafe { ring.unpublish() };
+    assert_eq!(executed(), [DmbOsh]);
+    drop(private);
+    assert_eq!(executed(), []);
+}
+
+#[test]
 fn both_at_once_is_one_instruction_per_line() {
     let board = board(0x8544_c004, 4096);
     let memory = NonNull::slice_from_raw_parts(allocate(), 128);

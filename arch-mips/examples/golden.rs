@@ -11,8 +11,8 @@ use core::mem::forget;
 
 use arch_mips::Mips32Caches;
 use dma_api::{
-    Assembled, CpuOwned, DeviceOwned, DmaSync, FromDevice, LineRange, Machine, NoCoherentMemory,
-    Pool, ToDevice,
+    Assembled, Bidirectional, CpuOwned, DeviceOwned, DmaSync, FromDevice, LineRange, Machine,
+    NoCoherentMemory, Pool, ToDevice,
 };
 
 /// A machine of references, as an OS has it in a `static`. No value is ever made.
@@ -50,6 +50,23 @@ pub fn golden_hand_back(lent: DeviceOwned<Mips, FromDevice>, status: *const u32)
     hand_back(lent, status)
 }
 
+/// Writes a byte, hands it over, takes it back and reads it: the store is there before the doorbell's barrier, and the
+/// load behind the completion's, only because they are compiler barriers for the buffer.
+///
+/// # Safety
+/// The device has finished as soon as it has begun.
+#[unsafe(no_mangle)]
+pub unsafe fn golden_round_trip(mut buffer: CpuOwned<Mips, Bidirectional>) -> u8 {
+    if let Some(first) = buffer.as_mut_slice().first_mut() {
+        *first = 7;
+    }
+    // SAFETY: the caller's promise.
+    let buffer = unsafe { buffer.sync_for_device().sync_for_cpu() };
+    let first = buffer.as_slice().first().copied();
+    forget(buffer);
+    first.unwrap_or_default()
+}
+
 /// The loop that cleans.
 #[unsafe(no_mangle)]
 pub fn golden_clean(caches: &Mips32Caches, range: LineRange<'_>) {
@@ -73,4 +90,15 @@ pub unsafe fn golden_invalidate(caches: &Mips32Caches, range: LineRange<'_>) {
     // SAFETY: passed on to the caller.
     unsafe { caches.invalidate(range) };
     caches.complete();
+}
+
+/// The registers that tell the caches, read and decoded.
+///
+/// # Safety
+/// As [`Mips32Caches::probe`].
+#[unsafe(no_mangle)]
+pub unsafe fn golden_probe() -> usize {
+    // SAFETY: the caller's promise.
+    let caches = unsafe { Mips32Caches::probe() };
+    caches.map_or(0, |caches| caches.geometry().line())
 }

@@ -276,3 +276,189 @@ golden_invalidate:
     sync
     jr $ra
     nop
+
+golden_probe:
+    mfc0 $5, $16, 1
+    bltz $5, .L1
+    nop
+.L2:
+    addiu $sp, $sp, -48
+    sw $ra, 44($sp)
+    jal _RNvNtCs_9arch_mips8geometry10data_cache
+    addiu $4, $sp, 16
+    lw $1, 20($sp)
+    addiu $2, $zero, 1
+    lw $ra, 44($sp)
+    sltiu $3, $1, 2
+    movz $2, $1, $3
+    lw $3, 16($sp)
+    addiu $1, $zero, 3
+    xor $1, $3, $1
+    movn $2, $zero, $1
+    jr $ra
+    addiu $sp, $sp, 48
+.L1:
+    lui $1, 240
+    mfc0 $2, $16, 2
+    ori $1, $1, 240
+    and $1, $2, $1
+    beqz $1, .L2
+    addiu $2, $zero, 0
+    jr $ra
+    nop
+
+golden_round_trip:
+    lw $2, 64($4)
+    lw $3, 68($4)
+    beqz $3, .L1
+    nop
+    addiu $1, $zero, 7
+    sb $1, 0($2)
+.L1:
+    lw $6, 32($4)
+    lw $5, 40($4)
+    lbu $1, 88($4)
+    lw $8, 80($4)
+    andi $4, $1, 1
+    beqz $4, .L2
+    subu $7, $5, $6
+    lbu $1, 37($8)
+    addiu $10, $zero, 1
+    bne $1, $10, .L3
+    nop
+    lw $9, 28($8)
+    lbu $1, 36($8)
+    bne $1, $10, .L4
+    nop
+    beqz $9, .L5
+    nop
+    addiu $10, $9, -1
+    addu $1, $2, $7
+    and $11, $10, $2
+    and $1, $10, $1
+    addu $10, $9, $11
+    addu $1, $1, $6
+    subu $11, $2, $11
+    addu $10, $10, $5
+    subu $10, $10, $1
+.L6:
+    cache 25, 0($11)
+    subu $10, $10, $9
+    bnez $10, .L6
+    addu $11, $11, $9
+    j .L7
+    nop
+.L3:
+    lw $9, 28($8)
+    beqz $9, .L8
+    nop
+    addiu $10, $9, -1
+    addu $1, $2, $7
+    and $11, $10, $2
+    and $1, $10, $1
+    addu $10, $9, $11
+    addu $1, $1, $6
+    subu $11, $2, $11
+    addu $10, $10, $5
+    subu $10, $10, $1
+.L9:
+    cache 21, 0($11)
+    subu $10, $10, $9
+    bnez $10, .L9
+    addu $11, $11, $9
+    j .L7
+    nop
+.L4:
+    beqz $9, .L10
+    nop
+    addiu $10, $9, -1
+    addu $1, $2, $7
+    and $11, $10, $2
+    and $1, $10, $1
+    addu $10, $9, $11
+    addu $1, $1, $6
+    subu $11, $2, $11
+    addu $10, $10, $5
+    subu $10, $10, $1
+.L11:
+    cache 21, 0($11)
+    subu $10, $10, $9
+    bnez $10, .L11
+    addu $11, $11, $9
+    j .L7
+    nop
+.L8:
+    j .L7
+    nop
+.L5:
+    j .L7
+    nop
+.L10:
+.L7:
+    sync
+.L2:
+    sync
+    sync
+    beqz $4, .L12
+    nop
+    lbu $1, 37($8)
+    andi $1, $1, 1
+    beqz $1, .L12
+    nop
+    lw $4, 28($8)
+    lbu $1, 36($8)
+    addiu $8, $zero, 1
+    bne $1, $8, .L13
+    nop
+    beqz $4, .L14
+    nop
+    addu $1, $2, $7
+    addiu $7, $4, -1
+    and $1, $7, $1
+    addu $1, $1, $6
+    and $6, $7, $2
+    addu $7, $4, $6
+    subu $6, $2, $6
+    addu $5, $7, $5
+    subu $5, $5, $1
+.L15:
+    cache 17, 0($6)
+    subu $5, $5, $4
+    bnez $5, .L15
+    addu $6, $6, $4
+    j .L16
+    nop
+.L13:
+    beqz $4, .L17
+    nop
+    addu $1, $2, $7
+    addiu $7, $4, -1
+    and $1, $7, $1
+    addu $1, $1, $6
+    and $6, $7, $2
+    addu $7, $4, $6
+    subu $6, $2, $6
+    addu $5, $7, $5
+    subu $5, $5, $1
+.L18:
+    cache 21, 0($6)
+    subu $5, $5, $4
+    bnez $5, .L18
+    addu $6, $6, $4
+    j .L16
+    nop
+.L14:
+    j .L16
+    nop
+.L17:
+.L16:
+    sync
+.L12:
+    beqz $3, .L19
+    nop
+    lbu $2, 0($2)
+    jr $ra
+    nop
+.L19:
+    jr $ra
+    addiu $2, $zero, 0

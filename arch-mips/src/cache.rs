@@ -58,6 +58,7 @@ impl Mips32Caches {
     /// * The value is used on one processor, or on several whose CACHE operations on an address reach all of them.
     /// * The CPU reaches memory that is lent to devices by one cached address, as in KSEG0, or the ways are not larger
     ///   than a page ([`DataCache::way_len_bytes`](crate::geometry::DataCache::way_len_bytes)).
+    #[inline]
     pub unsafe fn probe() -> Result<Self, Error> {
         let config1 = config1();
         if has_config2(config1) {

@@ -141,6 +141,18 @@ mod tests {
     }
 
     #[test]
+    fn a_region_is_all_of_its_memory() {
+        let memory = phys(0x1000, 0x3000);
+        // SAFETY: nothing accesses the memory.
+        let region = unsafe { kseg0_region(memory) }.unwrap();
+
+        assert_eq!(
+            (region.cpu(), region.phys()),
+            (kseg0(memory).unwrap(), memory)
+        );
+    }
+
+    #[test]
     fn they_end_after_512_mib() {
         for memory in [
             phys(0x1fff_f000, 0x1001),

@@ -53,6 +53,7 @@ mod tests {
         assert_eq!(dma_of(AR2315_PCI, 0x10), Some(0x2000_0010));
         assert_eq!(dma_of(AR2315_PCI, 0x1000_0000), None);
         assert_eq!(dma_of(LEMOTE_2F_PCI, 0x10), Some(0x8000_0010));
+        assert_eq!(dma_of(LEMOTE_2F_PCI, 0x1000_0000), None);
     }
 
     #[test]

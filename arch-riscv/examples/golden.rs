@@ -11,8 +11,8 @@ use core::mem::forget;
 
 use arch_riscv::{SnoopedHarts, ZicbomCaches};
 use dma_api::{
-    Assembled, CpuOwned, DeviceOwned, DmaSync, FromDevice, LineRange, Machine, NoCoherentMemory,
-    Pool, ToDevice,
+    Assembled, Bidirectional, CpuOwned, DeviceOwned, DmaSync, FromDevice, LineRange, Machine,
+    NoCoherentMemory, Pool, ToDevice,
 };
 
 /// A machine of references, as an OS has it in a `static`. No value is ever made.
@@ -54,6 +54,23 @@ pub fn golden_snooped_hand_over(buffer: CpuOwned<Snooped, ToDevice>, doorbell: *
 #[unsafe(no_mangle)]
 pub fn golden_snooped_hand_back(lent: DeviceOwned<Snooped, FromDevice>, status: *const u32) -> u32 {
     hand_back(lent, status)
+}
+
+/// Writes a byte, hands it over, takes it back and reads it, where everything snoops: the load is there only because
+/// of the compiler barriers, without which the answer is known to be 7.
+///
+/// # Safety
+/// The device has finished as soon as it has begun.
+#[unsafe(no_mangle)]
+pub unsafe fn golden_snooped_round_trip(mut buffer: CpuOwned<Snooped, Bidirectional>) -> u8 {
+    if let Some(first) = buffer.as_mut_slice().first_mut() {
+        *first = 7;
+    }
+    // SAFETY: the caller's promise.
+    let buffer = unsafe { buffer.sync_for_device().sync_for_cpu() };
+    let first = buffer.as_slice().first().copied();
+    forget(buffer);
+    first.unwrap_or_default()
 }
 
 /// Hand-over and doorbell with maintenance.

@@ -14,6 +14,23 @@ golden_snooped_hand_over:
     sw a0, 0(a1)
     ret
 
+golden_snooped_round_trip:
+    lw a1, 68(a0)
+    beqz a1, .L1
+    lw a0, 64(a0)
+    li a1, 7
+    sb a1, 0(a0)
+    fence rw, ow
+    fence ir, rw
+    lbu a0, 0(a0)
+    ret
+.L1:
+    lw a0, 64(a0)
+    fence rw, ow
+    fence ir, rw
+    li a0, 0
+    ret
+
 golden_zicbom_clean:
     lw a0, 0(a0)
     lw a2, 16(a1)

@@ -13,6 +13,23 @@ golden_snooped_hand_over:
     sw a0, 0(a1)
     ret
 
+golden_snooped_round_trip:
+    ld a1, 48(a0)
+    beqz a1, .L1
+    ld a0, 40(a0)
+    li a1, 7
+    sb a1, 0(a0)
+    fence rw, ow
+    fence ir, rw
+    lbu a0, 0(a0)
+    ret
+.L1:
+    ld a0, 40(a0)
+    fence rw, ow
+    fence ir, rw
+    li a0, 0
+    ret
+
 golden_zicbom_clean:
     ld a0, 0(a0)
     ld a2, 0(a1)

@@ -65,6 +65,12 @@ mod tests {
     fn devices_see_memory_where_the_tables_say() {
         assert_eq!(dma_of(QEMU_VIRT, 0x8000_0000), Some(0x8000_0000));
         assert_eq!(dma_of(QEMU_VIRT, 0x7fff_ffff), None);
+        let last = 0x80_7fff_ffff;
+        assert_eq!(dma_of(QEMU_VIRT, last), Some(last));
+        assert_eq!(dma_of(QEMU_VIRT, last + 1), None);
+
+        assert_eq!(dma_of(IDENTITY, 0), Some(0));
+        assert_eq!(dma_of(IDENTITY, u64::MAX - 1), Some(u64::MAX - 1));
 
         assert_eq!(dma_of(SPACEMIT_K1_DMA, 0x7fff_ffff), Some(0x7fff_ffff));
         assert_eq!(dma_of(SPACEMIT_K1_DMA, 0x8000_0000), None);
@@ -80,6 +86,10 @@ mod tests {
         assert_eq!(dma_of(JH7100, uncached), Some(0xfa00_0000));
         assert_eq!(dma_of(JH7100, 0xfa00_0000), None);
         assert_eq!(dma_of(JH7100, 0xf9ff_ffff), Some(0xf9ff_ffff));
+        assert_eq!(dma_of(JH7100, 0xfaff_ffff), None);
+        assert_eq!(dma_of(JH7100, 0xfb00_0000), Some(0xfb00_0000));
+        assert_eq!(dma_of(JH7100, 0x8_7fff_ffff), Some(0x8_7fff_ffff));
+        assert_eq!(dma_of(JH7100, 0x8_8000_0000), None);
     }
 
     #[test]

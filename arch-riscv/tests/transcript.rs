@@ -9,7 +9,7 @@
     reason = "a panic is how a test fails"
 )]
 
-use core::ptr::NonNull;
+use core::{num::NonZeroUsize, ptr::NonNull};
 
 use arch_riscv::{
     SnoopedHarts, ZicbomCaches,
@@ -17,11 +17,12 @@ use arch_riscv::{
         Executed::{self, CboClean, CboFlush, CboInval, FenceIorwIorw, FenceIrRw, FenceRwOw},
         executed,
     },
+    map,
 };
 use dma_api::{
-    Alignment, Bidirectional, BusMap, Device, DirectMap, DmaSync, Error, FromDevice, Geometry,
-    Ledger, Levels, Limits, LineRange, Machine, PhysAddr, Pool, Region, Slot, Snooping, ToDevice,
-    UncachedAlias, Window,
+    Alignment, Bidirectional, Block, BusMap, CoherentSource, Device, DirectMap, DmaAllocator,
+    DmaSync, Error, FromDevice, Geometry, Ledger, Levels, Limits, LineRange, Machine, PhysAddr,
+    PhysRange, Pool, Refused, Region, Request, Slot, Snooping, ToDevice, UncachedAlias, Window,
 };
 
 const BLOCK: usize = 64;
@@ -104,7 +105,7 @@ impl<S: DmaSync> Board<S> {
 
     /// Where the CPU sees the byte at a DMA address.
     fn cpu(&self, dma: u64) -> NonNull<u8> {
-        let byte = dma_api::PhysRange::new(PhysAddr::new(dma), 1).unwrap();
+        let byte = PhysRange::new(PhysAddr::new(dma), 1).unwrap();
         self.direct_map.to_cpu(byte).unwrap().cast()
     }
 }
@@ -240,6 +241,41 @@ fn coherent_memory_leaves_the_caches_before_its_alias_is_used() {
     assert_eq!(executed(), [FenceIorwIorw]);
 }
 
+/// Hands out the first block of the memory at 0x1000, which the CPU is said to see at 0x1_1000.
+struct Block0x1000;
+
+// SAFETY: nothing here or in the test accesses the memory.
+unsafe impl DmaAllocator for Block0x1000 {
+    fn allocate(&self, _: &Request) -> Result<Block, Error> {
+        let start = NonNull::new(core::ptr::without_provenance_mut(0x1_1000)).unwrap();
+        let memory = NonNull::slice_from_raw_parts(start, BLOCK);
+        // SAFETY: as above.
+        unsafe { Block::new(memory, PhysAddr::new(0x1000)) }
+    }
+
+    fn free(&self, block: Block) -> Result<(), Refused<Block>> {
+        assert_eq!(block.memory().addr().get(), 0x1_1000);
+        Ok(())
+    }
+}
+
+#[test]
+fn both_addresses_of_memory_with_an_alias_are_in_the_direct_map() {
+    let memory = PhysRange::new(PhysAddr::new(0x1000), 0x1000).unwrap();
+    // SAFETY: nothing accesses the memory.
+    let alias = unsafe { map::uncached_alias(memory, PhysAddr::new(0x9000), 0x1_0000) }.unwrap();
+    // SAFETY: the host executes none of it.
+    let sync = unsafe { ZicbomCaches::new(64) }.unwrap();
+    let request = Request::anywhere(NonZeroUsize::new(BLOCK).unwrap());
+
+    let block = alias.allocate(&Block0x1000, &sync, &request).unwrap();
+    assert_eq!(block.memory().addr().get(), 0x1_9000);
+    assert_eq!(executed(), [CboFlush(0x1_1000), FenceIorwIorw]);
+
+    alias.free(&Block0x1000, &sync, block).unwrap();
+    assert_eq!(executed(), [FenceIorwIorw]);
+}
+
 #[test]
 fn a_device_that_snoops_costs_a_zicbom_machine_its_fences_only() {
     let device = zicbom().device(Snooping::Snoops);
@@ -289,6 +325,7 @@ fn maintenance_where_everything_snoops_is_no_instruction() {
     sync.complete();
     assert_eq!(executed(), []);
     assert_eq!(sync.geometry(), Geometry::new(1, 1).unwrap());
+    assert!(!sync.invalidate_may_write_back());
 }
 
 #[test]
@@ -321,6 +358,16 @@ fn a_second_level_begins_when_the_first_is_complete() {
             FenceIorwIorw,
         ]
     );
+}
+
+#[test]
+fn a_block_that_is_refused_is_refused_with_its_size() {
+    // SAFETY: no value is made.
+    let refused = unsafe { ZicbomCaches::new(48) }.map(|_| ());
+
+    let error = arch_riscv::Error::BlockSize { bytes: 48 };
+    assert_eq!(refused, Err(error));
+    assert_eq!(error.to_string(), "a cache block does not have 48 bytes");
 }
 
 #[test]

@@ -150,6 +150,17 @@ pub unsafe extern "C" fn golden_invalidate(caches: &FlushedCaches, range: LineRa
     unsafe { caches.invalidate(range) };
 }
 
+/// The leaves that tell the line and the instructions, read and decoded.
+///
+/// # Safety
+/// All processors are alike.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn golden_probe() -> usize {
+    // SAFETY: the caller's promise.
+    let caches = unsafe { FlushedCaches::probe() };
+    caches.map_or(0, |caches| caches.geometry().line())
+}
+
 /// # Safety
 /// `doorbell` is the device's register.
 #[inline(always)]

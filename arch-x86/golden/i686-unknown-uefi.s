@@ -301,6 +301,62 @@ golden_no_snoop_hand_over:
     popl %ebp
     retl
 
+golden_probe:
+    pushl %ebp
+    movl %esp, %ebp
+    pushl %edi
+    pushl %esi
+    andl $-8, %esp
+    subl $80, %esp
+    xorl %eax, %eax
+    xorl %ecx, %ecx
+    movl %ebx, %esi
+    cpuid
+    xchgl %ebx, %esi
+    movl %eax, (%esp)
+    movl %esi, 4(%esp)
+    movl %ecx, 8(%esp)
+    movl %edx, 12(%esp)
+    movl $1, %eax
+    movl $0, %ecx
+    movl %ebx, %esi
+    cpuid
+    xchgl %ebx, %esi
+    movl %eax, 16(%esp)
+    movl %esi, 20(%esp)
+    movl %ecx, 24(%esp)
+    movl %edx, 28(%esp)
+    xorl %ecx, %ecx
+    movl $7, %eax
+    xorl %esi, %esi
+    movl %ebx, %edi
+    cpuid
+    xchgl %ebx, %edi
+    movl %eax, 32(%esp)
+    leal 32(%esp), %eax
+    movl %edi, 36(%esp)
+    movl %ecx, 40(%esp)
+    movl %edx, 44(%esp)
+    leal 16(%esp), %ecx
+    movl %esp, %edx
+    leal 48(%esp), %edi
+    pushl %eax
+    pushl %ecx
+    pushl %edx
+    pushl %edi
+    calll _RNvNtCs_8arch_x868geometry6decode
+    addl $16, %esp
+    cmpl $31, 48(%esp)
+    jne .L1
+    movl 52(%esp), %esi
+.L1:
+    movl %esi, %eax
+    leal -8(%ebp), %esp
+    popl %esi
+    popl %edi
+    popl %ebp
+    retl
+
 golden_snooped_hand_back:
     movl 68(%esp), %eax
     cmpl $0, 72(%esp)

@@ -275,6 +275,51 @@ golden_no_snoop_hand_over:
     popq %rbx
     retq
 
+golden_probe:
+    pushq %rbx
+    subq $80, %rsp
+    xorl %eax, %eax
+    xorl %ecx, %ecx
+    movq %rbx, %rsi
+    cpuid
+    xchgq %rbx, %rsi
+    movl %eax, (%rsp)
+    movl %esi, 4(%rsp)
+    movl %ecx, 8(%rsp)
+    movl %edx, 12(%rsp)
+    movl $1, %eax
+    movl $0, %ecx
+    movq %rbx, %rsi
+    cpuid
+    xchgq %rbx, %rsi
+    movl %eax, 16(%rsp)
+    movl %esi, 20(%rsp)
+    movl %ecx, 24(%rsp)
+    movl %edx, 28(%rsp)
+    xorl %ecx, %ecx
+    movl $7, %eax
+    movq %rbx, %rsi
+    cpuid
+    xchgq %rbx, %rsi
+    xorl %ebx, %ebx
+    movl %eax, 32(%rsp)
+    movl %esi, 36(%rsp)
+    movl %ecx, 40(%rsp)
+    movl %edx, 44(%rsp)
+    leaq 48(%rsp), %rdi
+    movq %rsp, %rsi
+    leaq 16(%rsp), %rdx
+    leaq 32(%rsp), %rcx
+    callq _RNvNtCs_8arch_x868geometry6decode
+    cmpl $31, 48(%rsp)
+    jne .L1
+    movq 56(%rsp), %rbx
+.L1:
+    movq %rbx, %rax
+    addq $80, %rsp
+    popq %rbx
+    retq
+
 golden_snooped_hand_back:
     movq 40(%rsp), %rax
     cmpq $0, 48(%rsp)

@@ -148,6 +148,7 @@ impl FlushedCaches {
     ///
     /// # Safety
     /// As [`with_features`](Self::with_features) with what this processor says.
+    #[inline]
     pub unsafe fn probe() -> Result<Self, Error> {
         let features = geometry::decode(insn::cpuid(0), insn::cpuid(1), insn::cpuid(7))?;
         // SAFETY: passed on to the caller.

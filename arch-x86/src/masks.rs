@@ -44,9 +44,15 @@ mod tests {
     #[test]
     fn the_isa_controller_counts_within_its_page() {
         assert_eq!(ISA_BYTES.check(segment(0xff_0001, 0xffff)), Ok(()));
+        for first in [0x8000, 0x1_8000] {
+            assert!(matches!(
+                ISA_BYTES.check(segment(first, 0x8001)),
+                Err(Error::CrossesBoundary { .. })
+            ));
+        }
         assert!(matches!(
-            ISA_BYTES.check(segment(0x1_8000, 0x8001)),
-            Err(Error::CrossesBoundary { .. })
+            ISA_BYTES.check(segment(0, 0x1_0001)),
+            Err(Error::SegmentTooLong { max: 0x1_0000, .. })
         ));
         assert!(matches!(
             ISA_BYTES.check(segment(0x100_0000, 1)),

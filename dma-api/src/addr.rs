@@ -154,6 +154,17 @@ mod tests {
     }
 
     #[test]
+    fn an_address_behind_the_last_is_none() {
+        let last = PhysAddr::new(u64::MAX);
+
+        assert_eq!(
+            (last.checked_add(0), last.checked_add(1)),
+            (Some(last), None)
+        );
+        assert_eq!(DmaAddr::new(1).checked_add(2), Some(DmaAddr::new(3)));
+    }
+
+    #[test]
     fn an_empty_range_is_refused_and_the_longest_one_is_not() {
         assert_eq!(DmaRange::new(DmaAddr::new(7), 0), Err(Error::ZeroLength));
         assert_eq!(

@@ -264,6 +264,12 @@ mod tests {
         assert_eq!(by_pointer(usize::MAX - 63, 64), [63]);
         assert_eq!(by_pointer(usize::MAX, 1), [63]);
         assert_eq!(by_pointer(usize::MAX - 64, 65), [127, 63]);
+        let last = NonNull::new(core::ptr::without_provenance_mut::<u8>(usize::MAX)).unwrap();
+        let two = NonNull::slice_from_raw_parts(last, 2);
+        // SAFETY: no byte is touched.
+        let wraps = unsafe { LineRange::new(two, PhysAddr::new(0)) };
+        let (start, len) = (usize::MAX as u64, 2);
+        assert_eq!(wraps.map(|_| ()), Err(Error::RangeWraps { start, len }));
 
         let mut byte = [0_u8; 2];
         let memory = NonNull::from(&mut byte[..]);

@@ -294,6 +294,93 @@ mod tests {
         assert_eq!(steps, [CleanAndInvalidate, Complete]);
     }
 
+    /// Caches of which nothing is said but what must be.
+    struct Silent;
+
+    // SAFETY: it maintains nothing, and no device looks.
+    unsafe impl DmaSync for Silent {
+        fn geometry(&self) -> Geometry {
+            Geometry::BYTE
+        }
+        fn clean(&self, _: LineRange<'_>) {}
+        unsafe fn invalidate(&self, _: LineRange<'_>) {}
+        fn clean_and_invalidate(&self, _: LineRange<'_>) {}
+        fn complete(&self) {}
+        fn before_doorbell(&self, _: NonNull<u8>) {}
+        fn after_completion(&self, _: NonNull<u8>) {}
+    }
+
+    #[test]
+    fn an_implementation_that_says_nothing_is_taken_to_do_its_worst() {
+        assert!(Silent.fills_speculatively() && Silent.invalidate_may_write_back());
+    }
+
+    #[test]
+    fn a_reference_to_caches_is_those_caches() {
+        fn everything<S: DmaSync>(sync: S, range: LineRange<'_>) -> (Geometry, bool, bool) {
+            sync.clean(range);
+            // SAFETY: the scribe touches nothing.
+            unsafe { sync.invalidate(range) };
+            sync.clean_and_invalidate(range);
+            sync.complete();
+            sync.before_doorbell(range.start());
+            sync.after_completion(range.start());
+            (
+                sync.geometry(),
+                sync.fills_speculatively(),
+                sync.invalidate_may_write_back(),
+            )
+        }
+
+        let geometry = Geometry::new(32, 32).unwrap();
+        let steps = transcript(false, |scribe, range| {
+            let says = everything::<&Scribe<'_>>(scribe, range);
+            assert_eq!(says, (geometry, false, false));
+            // Level 2 is the one that may write back.
+            let transcript = RefCell::default();
+            let (level, line, fills) = (2, 32, true);
+            let other = Scribe {
+                level,
+                line,
+                fills,
+                transcript: &transcript,
+            };
+            assert_eq!(everything(&other, range), (geometry, true, true));
+        });
+
+        let all = [
+            Clean,
+            Invalidate,
+            CleanAndInvalidate,
+            Complete,
+            BeforeDoorbell,
+            AfterCompletion,
+        ];
+        assert_eq!(steps, all);
+    }
+
+    #[test]
+    fn what_either_level_may_do_both_may() {
+        let transcript = RefCell::default();
+        let level = |level, fills| Scribe {
+            level,
+            line: 32,
+            fills,
+            transcript: &transcript,
+        };
+        let may = |inner, outer| {
+            let levels = Levels::new(inner, outer);
+            (
+                levels.fills_speculatively(),
+                levels.invalidate_may_write_back(),
+            )
+        };
+
+        assert_eq!(may(level(2, true), level(1, false)), (true, true));
+        assert_eq!(may(level(1, false), level(2, true)), (true, true));
+        assert_eq!(may(level(1, false), level(1, false)), (false, false));
+    }
+
     #[test]
     fn two_levels_are_cleaned_outwards_and_invalidated_inwards() {
         let both = |act: &dyn Fn(&Levels<Scribe<'_>, Scribe<'_>>, LineRange<'_>)| {

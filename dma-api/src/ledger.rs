@@ -252,6 +252,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::addr::DmaAddr;
 
     #[test]
     fn device_numbers_are_never_given_out_twice() {
@@ -264,5 +265,21 @@ mod tests {
             ledger.enrol(),
             Err(Error::TooManyDevices { devices: u32::MAX })
         );
+    }
+
+    #[test]
+    fn a_part_of_nothing_leaves_everything_as_it_is() {
+        let ledger: &Ledger = &Ledger::<[Slot; 2]>::new();
+        let device = ledger.enrol().unwrap();
+        let dma = DmaRange::new(DmaAddr::new(0x1000), 64).unwrap();
+        ledger.quarantine(device, dma, Holding::Nothing);
+
+        for slot in [0, 1, 2] {
+            ledger.join(slot);
+            assert!(ledger.leave(slot).is_none());
+        }
+
+        assert_eq!(ledger.quarantined(0), Some((device, dma)));
+        assert_eq!(ledger.counts().shared, 0);
     }
 }

@@ -505,6 +505,7 @@ mod tests {
             .unwrap();
 
         assert_eq!(limits.check(dma(0x1800, 0x800)), Ok(()));
+        assert_eq!(limits.check(dma(0x1000, 16)), Ok(()));
         let too_long = Error::SegmentTooLong {
             len: 0x801,
             max: 0x800,
@@ -526,6 +527,38 @@ mod tests {
             boundary: 0x1000,
         };
         assert_eq!(limits.check(dma(0x1ff0, 17)), Err(crosses));
+    }
+
+    #[test]
+    fn a_segment_that_crosses_two_multiples_of_a_boundary_crosses_one() {
+        let limits = Limits::UNLIMITED.boundary(0x10).unwrap();
+
+        let crosses = Error::CrossesBoundary {
+            first: 0x0f,
+            last: 0x20,
+            boundary: 0x10,
+        };
+        assert_eq!(limits.check(dma(0x0f, 0x12)), Err(crosses));
+    }
+
+    #[test]
+    fn of_two_limits_of_one_kind_the_stricter_holds() {
+        let limits = |boundary, len, count| {
+            Limits::UNLIMITED
+                .boundary(boundary)
+                .and_then(|l| l.max_segment_len(len))
+                .and_then(|l| l.max_segments(count))
+                .unwrap()
+        };
+        let (coarse, fine) = (limits(0x1000, 0x800, 9), limits(0x400, 0x300, 4));
+
+        assert_eq!(
+            (coarse.longest_segment(), fine.longest_segment()),
+            (0x800, 0x300)
+        );
+        assert_eq!(limits(0x400, 0x800, 1).longest_segment(), 0x400);
+        assert_eq!(coarse.meet(fine), Ok(fine));
+        assert_eq!(fine.meet(coarse), Ok(fine));
     }
 
     #[test]
@@ -616,5 +649,7 @@ mod tests {
             Some(PhysAddr::new(u64::MAX - 4095))
         );
         assert_eq!(request.first_fit(top(4095), unit), None);
+        let longer = Request::anywhere(NonZeroUsize::new(8192).unwrap());
+        assert_eq!(longer.first_fit(top(4096), unit), None);
     }
 }

@@ -36,3 +36,32 @@ impl<T: ?Sized> fmt::Debug for Locked<T> {
         f.write_str("Locked")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use core::time::Duration;
+    use std::{sync::mpsc, thread};
+
+    use super::*;
+
+    #[test]
+    fn what_is_locked_is_reached_inside_a_critical_section_only() {
+        let (locked, (sender, receiver)) = (Locked::new(7), mpsc::channel());
+
+        thread::scope(|scope| {
+            locked.with(|value| {
+                scope.spawn(move || critical_section::with(|_| sender.send(()).unwrap()));
+                // As long as this section lasts, no other thread comes into one.
+                let early = receiver.recv_timeout(Duration::from_millis(200));
+                assert_eq!(early, Err(mpsc::RecvTimeoutError::Timeout));
+                *value += 1;
+            });
+        });
+
+        assert_eq!(receiver.recv(), Ok(()));
+        assert_eq!(locked.with(|value| *value), 8);
+        // Nor does printing it come to the value.
+        assert_eq!(std::format!("{locked:?}"), "Locked");
+    }
+}

@@ -368,6 +368,14 @@ mod tests {
     }
 
     #[test]
+    fn an_identity_window_shows_memory_where_it_is() {
+        let identity = Window::identity(PhysAddr::new(0x8000), 16).unwrap();
+
+        assert_eq!(identity, window(0x8000, 0x8000, 16));
+        assert_eq!(identity.bus_offset(), 0);
+    }
+
+    #[test]
     fn a_table_of_windows_is_in_order_and_overlaps_on_neither_side() {
         let check = |windows: &[Window]| BusMap::new(windows).map(|_| ());
         let order = |first, second| Err(Error::WindowOrder { first, second });
@@ -467,6 +475,14 @@ mod tests {
         };
         assert_eq!(map.to_cpu(phys(0x4010, 49)), Err(behind));
         assert_eq!(map.to_phys(at(0, 0)), Err(Error::ZeroLength));
+
+        // SAFETY: as above.
+        let upper = unsafe { Region::new(at(16, 48).cast(), PhysAddr::new(0x4010), 48) }.unwrap();
+        let before = Error::NotInDirectMap {
+            first,
+            last: first + 15,
+        };
+        assert_eq!(DirectMap::one(&upper).to_phys(at(0, 16)), Err(before));
 
         let twice = [region, region];
         let order = Error::WindowOrder {

@@ -347,6 +347,35 @@ fn limits_above_all_memory_make_no_device_and_narrow_none() {
 }
 
 #[test]
+fn a_narrowed_device_has_the_narrower_limits() {
+    let machine = machine();
+    let device = Device::new(&machine, Limits::UNLIMITED, NO_SNOOP).unwrap();
+    let page = Limits::UNLIMITED.alignment(4096).unwrap();
+    let first = device.allocate::<ToDevice>(64).unwrap();
+
+    let narrowed = device.narrowed(page).unwrap();
+
+    assert_eq!(*narrowed.limits(), page);
+    let lent = narrowed.allocate::<ToDevice>(64).unwrap().sync_for_device();
+    assert_eq!(lent.dma_addr().get(), 0x1000_1000);
+    // SAFETY: no device runs.
+    drop((first, unsafe { lent.sync_for_cpu() }));
+}
+
+#[test]
+fn memory_is_asked_for_inside_the_reachable_part_of_a_window() {
+    let machine = machine();
+    let upper = limits(0x1000_1000, u64::MAX);
+    let device = Device::new(&machine, upper, NO_SNOOP).unwrap();
+
+    let lent = device.allocate::<ToDevice>(64).unwrap().sync_for_device();
+
+    assert_eq!(lent.dma_addr(), upper.lowest());
+    // SAFETY: no device runs.
+    drop(unsafe { lent.sync_for_cpu() });
+}
+
+#[test]
 fn a_device_that_is_refused_takes_no_number() {
     let machine = machine();
     let isa = Limits::new(DmaMask::bits(24).unwrap());
@@ -519,6 +548,25 @@ fn a_split_is_refused_where_a_part_would_be_empty_or_share_a_granule() {
 
     let (first, second) = buffer.split_at(192).unwrap();
     assert_eq!((first.len_bytes(), second.len_bytes()), (192, 8));
+}
+
+#[test]
+fn a_part_is_split_where_the_whole_buffer_could_be() {
+    let machine = machine();
+    let device = Device::new(&machine, Limits::UNLIMITED, NO_SNOOP).unwrap();
+    let buffer = device.allocate::<ToDevice>(256).unwrap();
+    let (first, second) = buffer.split_at(128).unwrap();
+
+    for part in [first, second] {
+        let Refused { error, value } = part.split_at(32).unwrap_err();
+        let expected = Error::SplitPoint {
+            at: 32,
+            unit: 64,
+            len: 128,
+        };
+        assert_eq!(error, expected);
+        assert!(value.split_at(64).is_ok());
+    }
 }
 
 #[test]

@@ -6,12 +6,13 @@
     reason = "a test reports by panicking"
 )]
 
-use core::ptr::NonNull;
+use core::{num::NonZeroUsize, ptr::NonNull};
 
 use dma_api::{
-    Alignment, Assembled, BusMap, CoherentSource, Device, DirectMap, DmaAddr, DmaSync, Error,
-    FromDevice, Geometry, Ledger, Limits, LineRange, Machine, NoCoherentMemory, Parts, PhysAddr,
-    Pool, Region, Slot, Snooping, ToDevice, UncachedAlias, Window,
+    Alignment, Assembled, Block, BusMap, CoherentSource, Device, DirectMap, DmaAddr, DmaAllocator,
+    DmaSync, Error, FromDevice, Geometry, Ledger, Limits, LineRange, Machine, NoCoherentMemory,
+    Parts, PhysAddr, Pool, Refused, Region, Request, Slot, Snooping, ToDevice, UncachedAlias,
+    UncachedMemory, Window,
 };
 
 const PHYS: u64 = 0x8000_0000;
@@ -19,7 +20,7 @@ const PAGE: usize = 4096;
 const SECOND: PhysAddr = PhysAddr::new(PHYS + PAGE as u64);
 
 #[repr(C, align(4096))]
-struct Pages([u8; 2 * PAGE]);
+struct Pages([u8; 3 * PAGE]);
 
 /// Caches of 64-byte lines that nobody looks behind.
 struct NoCaches;
@@ -41,8 +42,9 @@ fn leak<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
 }
 
+/// Pages for a machine, and one more.
 fn pages() -> NonNull<u8> {
-    NonNull::from(Box::leak(Box::new(Pages([0; 2 * PAGE])))).cast()
+    NonNull::from(Box::leak(Box::new(Pages([0; 3 * PAGE])))).cast()
 }
 
 /// A machine of two pages at `cpu` and at `phys`, both of them in the direct map and in the pool.
@@ -123,6 +125,219 @@ fn an_alias_of_memory_that_the_device_does_not_reach_is_no_use_to_it() {
 }
 
 #[test]
+fn memory_behind_what_the_alias_shows_is_not_coherent() {
+    let (cpu, uncached) = (pages(), pages());
+    // SAFETY: the pages are leaked.
+    let first = unsafe { Region::new(cpu, PhysAddr::new(PHYS), PAGE) }.unwrap();
+    // SAFETY: that the two are the same memory nobody notices, since no device looks.
+    let alias = unsafe { UncachedAlias::new(first, uncached) };
+    let device = device(machine(cpu, PHYS, 64, alias));
+    let taken = device.allocate::<ToDevice>(PAGE).unwrap();
+
+    let refused = device.allocate_coherent(64).map(drop);
+
+    let exhausted = Error::Exhausted {
+        len: 64,
+        largest_free: PAGE,
+    };
+    assert_eq!(refused, Err(exhausted));
+    drop(taken);
+    assert_eq!(device.allocate_coherent(64).map(drop), Ok(()));
+}
+
+/// An allocator that looks at the length of a request and at nothing else.
+struct Careless(Pool<8>);
+
+impl Careless {
+    /// Two pages from `cpu` and `phys` on.
+    fn new(cpu: NonNull<u8>, phys: u64) -> Self {
+        let (pool, unit) = (Pool::new(), Alignment::new(64).unwrap());
+        // SAFETY: the pages are leaked, and the pool's alone.
+        unsafe { pool.adopt(cpu, PhysAddr::new(phys), 2 * PAGE, unit) }.unwrap();
+        Self(pool)
+    }
+}
+
+// SAFETY: it deliberately does not keep to requests; no device looks.
+unsafe impl DmaAllocator for Careless {
+    fn allocate(&self, request: &Request) -> Result<Block, Error> {
+        self.0.allocate(&Request::anywhere(request.len))
+    }
+    fn free(&self, block: Block) -> Result<(), Refused<Block>> {
+        self.0.free(block)
+    }
+}
+
+#[test]
+fn memory_that_an_allocator_takes_from_elsewhere_is_given_back_to_it() {
+    let (cpu, uncached) = (pages(), pages());
+    let alias = alias_of_second_page(cpu, uncached);
+    let careless = Careless::new(cpu, PHYS);
+
+    // Wholly in front of what the alias shows, or half of it.
+    for len in [PAGE, 2 * PAGE] {
+        let request = Request::anywhere(NonZeroUsize::new(len).unwrap());
+        let refused = alias.allocate(&careless, &NoCaches, &request).map(drop);
+        assert_eq!(refused, Err(Error::ForeignBlock { phys: PHYS, len }));
+        assert_eq!(careless.0.free_bytes(), 2 * PAGE);
+    }
+}
+
+#[test]
+fn a_block_that_was_not_had_through_the_alias_is_not_taken_back() {
+    let (cpu, uncached) = (pages(), pages());
+    let alias = alias_of_second_page(cpu, uncached);
+    let pool = Careless::new(cpu, PHYS).0;
+    let mut request = Request::anywhere(NonZeroUsize::new(64).unwrap());
+    request.lowest = SECOND;
+    let cached = pool.allocate(&request).unwrap();
+    let memory = cached.memory();
+
+    let Refused { error, value } = alias.free(&pool, &NoCaches, cached).unwrap_err();
+
+    let phys = SECOND.get();
+    assert_eq!(error, Error::ForeignBlock { phys, len: 64 });
+    assert_eq!(value.memory(), memory);
+    assert_eq!(pool.free(value).map_err(|refused| refused.error), Ok(()));
+}
+
+#[test]
+fn an_alias_may_show_a_single_byte() {
+    let (cpu, uncached) = (pages(), pages());
+    let phys = PhysAddr::new(PHYS);
+    let pool = Pool::<1>::new();
+    // SAFETY: the pages are leaked, and the pool's alone.
+    unsafe { pool.adopt(cpu, phys, 1, Alignment::ONE) }.unwrap();
+    // SAFETY: as above.
+    let shown = unsafe { Region::new(cpu, phys, 1) }.unwrap();
+    // SAFETY: that the two are the same memory nobody notices, since no device looks.
+    let alias = unsafe { UncachedAlias::new(shown, uncached) };
+
+    let request = Request::anywhere(NonZeroUsize::MIN);
+    let block = alias.allocate(&pool, &NoCaches, &request).unwrap();
+
+    assert_eq!(block.memory().cast(), uncached);
+    let returned = alias.free(&pool, &NoCaches, block);
+    assert_eq!(returned.map_err(|refused| refused.error), Ok(()));
+}
+
+#[test]
+fn where_there_is_no_coherent_memory_none_is_taken_back() {
+    let pool = Careless::new(pages(), PHYS).0;
+    let request = Request::anywhere(NonZeroUsize::MIN);
+    let block = pool.allocate(&request).unwrap();
+
+    let Refused { error, value } = NoCoherentMemory.free(&pool, &NoCaches, block).unwrap_err();
+
+    assert_eq!(error, Error::NoCoherentMemory);
+    assert_eq!(pool.free(value).map_err(|refused| refused.error), Ok(()));
+}
+
+#[test]
+fn coherent_memory_that_cannot_be_used_goes_back_to_its_source() {
+    // It lies where the bus shows nothing.
+    let elsewhere: &'static Careless = leak(Careless::new(pages(), 2 * PHYS));
+    // SAFETY: no device looks.
+    let source = unsafe { UncachedMemory::new(elsewhere) };
+    let machine = machine(pages(), PHYS, 64, source);
+
+    let refused = device(machine).allocate_coherent(64).map(drop);
+
+    assert!(
+        matches!(refused, Err(Error::NotInWindow { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(elsewhere.0.free_bytes(), 2 * PAGE);
+    assert_eq!(machine.ledger().counts().refused, 0);
+}
+
+#[test]
+fn a_machine_put_together_says_whether_everything_snoops() {
+    type Board<const SNOOPS: bool> =
+        Assembled<'static, NoCaches, &'static Pool<8>, NoCoherentMemory, SNOOPS>;
+
+    let snoops = [
+        Board::<true>::EVERYTHING_SNOOPS,
+        Board::<false>::EVERYTHING_SNOOPS,
+        <&Board<true>>::EVERYTHING_SNOOPS,
+        <&Board<false>>::EVERYTHING_SNOOPS,
+    ];
+
+    assert_eq!(snoops, [true, false, true, false]);
+}
+
+/// Caches that everything snoops, so that nobody asks for maintenance.
+struct NeverMaintained;
+
+// SAFETY: no device accesses the tests' memory.
+unsafe impl DmaSync for NeverMaintained {
+    fn geometry(&self) -> Geometry {
+        Geometry::BYTE
+    }
+    fn clean(&self, _: LineRange<'_>) {
+        panic!("a clean where everything snoops");
+    }
+    unsafe fn invalidate(&self, _: LineRange<'_>) {
+        panic!("an invalidate where everything snoops");
+    }
+    fn clean_and_invalidate(&self, _: LineRange<'_>) {
+        panic!("a clean and invalidate where everything snoops");
+    }
+    fn complete(&self) {
+        panic!("a wait where everything snoops");
+    }
+    fn before_doorbell(&self, _: NonNull<u8>) {}
+    fn after_completion(&self, _: NonNull<u8>) {}
+}
+
+#[test]
+fn where_everything_snoops_nothing_is_maintained() {
+    let careless: &'static Careless = leak(Careless::new(pages(), PHYS));
+    let window = leak(Window::identity(PhysAddr::new(PHYS), 2 * PAGE as u64).unwrap());
+    // SAFETY: nothing is accessed through it.
+    let region = unsafe { Region::new(pages(), PhysAddr::new(PHYS), 2 * PAGE) }.unwrap();
+    let parts = Parts {
+        sync: NeverMaintained,
+        memory: careless,
+        coherent_source: NoCoherentMemory,
+        direct_map: DirectMap::one(leak(region)),
+        bus: BusMap::one(window),
+        ledger: leak(Ledger::<[Slot; 4]>::new()),
+    };
+    // SAFETY: they are as the test wants them, and no device looks.
+    let machine: &'static Assembled<'_, _, _, _, true> = leak(unsafe { Assembled::new(parts) });
+    let device = Device::new(machine, Limits::UNLIMITED, Snooping::Snoops).unwrap();
+
+    let lent = device
+        .allocate::<FromDevice>(100)
+        .unwrap()
+        .sync_for_device();
+    // SAFETY: no device was told.
+    drop(unsafe { lent.sync_for_cpu() });
+    let refused = Device::new(machine, Limits::UNLIMITED, Snooping::DoesNotSnoop).map(drop);
+
+    assert_eq!(refused, Err(Error::EverythingSnoops));
+    assert_eq!(careless.0.free_bytes(), 2 * PAGE);
+}
+
+#[test]
+fn memory_that_is_aligned_physically_but_not_for_the_cpu_is_not_written_by_a_device() {
+    // SAFETY: the pages are one more than the machine has.
+    let cpu = unsafe { pages().add(32) };
+    let device = device(machine(cpu, PHYS, 32, NoCoherentMemory));
+    let (cpu, len) = (cpu.addr().get(), PAGE);
+
+    // SAFETY: the pages are leaked, and nobody uses them.
+    let lent = unsafe {
+        let start = NonNull::new(core::ptr::with_exposed_provenance_mut::<u8>(cpu)).unwrap();
+        device.lend_in_place::<FromDevice>(NonNull::slice_from_raw_parts(start, len))
+    };
+
+    let granule = 64;
+    assert_eq!(lent.map(drop), Err(Error::SharedLine { cpu, len, granule }));
+}
+
+#[test]
 fn memory_that_is_aligned_for_the_cpu_but_not_physically_is_not_written_by_a_device() {
     let cpu = pages();
     let machine = machine(cpu, PHYS + 32, 32, NoCoherentMemory);
@@ -162,6 +377,24 @@ fn a_boundary_below_the_granule_is_met_by_what_is_not_longer() {
 
     let longer = narrow.allocate::<ToDevice>(33).map(drop);
     assert_eq!(longer, Err(Error::SegmentTooLong { len: 33, max: 32 }));
+}
+
+#[test]
+fn a_pool_does_not_wrap_around_the_cpus_addresses() {
+    let last = usize::MAX - 63;
+    let start = NonNull::new(core::ptr::without_provenance_mut::<u8>(last)).unwrap();
+    let unit = Alignment::new(64).unwrap();
+    let adopt = |pool: &Pool<1>, len| {
+        // SAFETY: nothing is handed out of it.
+        unsafe { pool.adopt(start, PhysAddr::new(0), len, unit) }
+    };
+
+    let wraps = Error::RangeWraps {
+        start: last as u64,
+        len: 128,
+    };
+    assert_eq!(adopt(&Pool::new(), 128), Err(wraps));
+    assert_eq!(adopt(&Pool::new(), 64), Ok(()));
 }
 
 #[test]

@@ -606,6 +606,32 @@ fn coherent_memory_shows_nothing_of_an_earlier_owner() {
     assert_eq!(engine.read(new.dma_addr(), 64).unwrap(), [0; 64]);
 }
 
+#[test]
+fn handles_print_whose_memory_it_is_and_what_its_owner_may_know_of_it() {
+    let machine = machine();
+    let device = device(&machine);
+
+    let buffer = device.allocate::<ToDevice>(100).unwrap();
+    let text = format!("{buffer:?}");
+    assert_eq!(
+        text,
+        "CpuOwned<ToDevice>(PhysRange(0x80000000..=0x8000007f))"
+    );
+    let lent = buffer.sync_for_device();
+    let text = format!("{lent:?}");
+    assert_eq!(
+        text,
+        "DeviceOwned<ToDevice>(DmaRange(0x10000000..=0x10000063))"
+    );
+    drop(take_back(lent));
+
+    let private = device.allocate_coherent(64).unwrap();
+    assert_eq!(format!("{private:?}"), "PrivateCoherent(64 bytes)");
+    let ring = private.publish();
+    let text = format!("{ring:?}");
+    assert_eq!(text, "Coherent(DmaRange(0x10004000..=0x1000403f))");
+}
+
 // Received bytes.
 
 #[test]
@@ -713,6 +739,32 @@ fn reused_memory_is_zero_for_the_device_up_to_the_end_of_the_granule() {
         );
         drop(take_back(new));
     }
+}
+
+#[test]
+fn the_first_part_is_maintained_without_the_second() {
+    let machine = machine();
+    let wrapped = Wrapped {
+        machine: &machine,
+        sync: Recorder {
+            caches: machine.caches(),
+            cleaned: RefCell::default(),
+            discarded: RefCell::default(),
+        },
+        memory: machine.pool(),
+    };
+    let device = Device::new(&wrapped, Limits::UNLIMITED, NO_SNOOP).unwrap();
+    let mut buffer = device.allocate::<FromDevice>(256).unwrap();
+    let start = buffer.as_mut_slice().as_ptr().addr();
+    let (first, second) = buffer.split_at(64).unwrap();
+
+    let lent = first.sync_for_device();
+
+    assert_eq!((lent.len_bytes(), lent.segment().len_bytes()), (64, 64));
+    drop((take_back(lent), second));
+    let lines = BTreeSet::from([start, start + 32]);
+    let maintained = (wrapped.sync.cleaned.take(), wrapped.sync.discarded.take());
+    assert_eq!(maintained, (lines.clone(), lines));
 }
 
 #[test]

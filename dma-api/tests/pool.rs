@@ -477,6 +477,54 @@ fn a_block_freed_twice_is_refused_the_second_time_and_so_is_one_that_was_reused_
 }
 
 #[test]
+fn a_block_that_is_no_whole_units_is_refused() {
+    let mut bench = Bench::new(64, 8, 0, 0x1_0000);
+    bench.allocate(&request(128));
+
+    bench.refuse(0, 129, 0);
+    bench.refuse(1, 128, 0);
+}
+
+#[test]
+fn part_of_a_block_is_refused() {
+    let mut bench = Bench::new(64, 8, 0, 0x1_0000);
+    bench.allocate(&request(192));
+
+    bench.refuse(0, 128, 0);
+    bench.refuse(64, 128, 0);
+}
+
+#[test]
+fn free_units_in_front_of_a_block_do_not_belong_to_it() {
+    let mut bench = Bench::new(64, 8, 0, 0x1_0000);
+    bench.allocate(&request(64));
+    bench.allocate(&request(64));
+    bench.free_one(0);
+
+    bench.refuse(0, 128, 0);
+}
+
+#[test]
+fn where_a_freed_block_ended_is_forgotten() {
+    let mut bench = Bench::new(64, 8, 0, 0x1_0000);
+    bench.allocate(&request(64));
+    bench.allocate(&request(64));
+    bench.free_one(0);
+    bench.free_one(0);
+
+    bench.allocate(&request(128));
+    bench.free_one(0);
+}
+
+#[test]
+fn a_block_that_goes_on_behind_the_pool_is_not_the_pools() {
+    let mut bench = Bench::new(64, 8, 0, 0x1_0000);
+    bench.allocate(&request(512));
+
+    bench.refuse(0, 576, 0);
+}
+
+#[test]
 fn a_block_of_another_pool_is_refused() {
     let bench = Bench::new(64, 8, 0, 0x1_0000);
     let mut other = Bench::new(64, 8, 0, 0x1_0000);

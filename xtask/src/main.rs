@@ -55,6 +55,18 @@ mod demo;
 
 mod seeds;
 
+mod passage;
+
+mod mutant;
+
+mod replica;
+
+mod killing;
+
+mod mutants;
+
+mod survivors;
+
 mod steps;
 
 mod suite;
@@ -65,6 +77,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::machine::Machine;
+use crate::mutants::{Selection, Shard};
 use crate::target::Target;
 
 /// Builds, checks and runs the workspace.
@@ -117,6 +130,22 @@ enum Command {
         #[arg(long, value_parser = parse_target)]
         target: Option<&'static Target>,
     },
+    /// Changes one line of a library at a time, and runs the test that must notice; the last line is
+    /// `N killed, M survived`.
+    Mutants {
+        /// Only files whose path begins so.
+        #[arg(long, value_name = "PREFIX")]
+        file: Option<String>,
+        /// Only this entry.
+        #[arg(long, conflicts_with = "cargo_mutants")]
+        id: Option<String>,
+        /// Only this part of the entries.
+        #[arg(long, value_name = "K/N", conflicts_with = "cargo_mutants")]
+        shard: Option<Shard>,
+        /// The mutants that the tool of that name thinks of, instead of those that are listed.
+        #[arg(long)]
+        cargo_mutants: bool,
+    },
 }
 
 /// The machines an argument names; a type of its own, since to `clap` a list would be a repeated argument.
@@ -152,6 +181,14 @@ fn main() -> ExitCode {
         Command::Seeds { machine } => suite::seeds_only(&machine.0),
         Command::Image { machine } => demo::build_only(&machine.0),
         Command::Golden { bless, target } => golden::run(bless, target),
+        Command::Mutants {
+            file,
+            cargo_mutants: true,
+            ..
+        } => survivors::run(file.as_deref()),
+        Command::Mutants {
+            file, id, shard, ..
+        } => mutants::run(&Selection { file, id, shard }),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

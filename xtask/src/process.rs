@@ -58,11 +58,21 @@ impl End {
 
 /// Runs `command` from the workspace's root; `name` is the log's.
 pub(crate) fn run(command: &mut Command, name: &str, limit: Duration) -> Result<Finished> {
+    run_in(workspace::root(), command, name, limit)
+}
+
+/// Like [`run`], from another folder.
+pub(crate) fn run_in(
+    folder: &Path,
+    command: &mut Command,
+    name: &str,
+    limit: Duration,
+) -> Result<Finished> {
     let log = workspace::output("logs")?.join(format!("{name}.log"));
     let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
     let end = supervise(
         command
-            .current_dir(workspace::root())
+            .current_dir(folder)
             // A log has no colours.
             .env("CARGO_TERM_COLOR", "never")
             .env("TERM", "dumb")
