@@ -10,6 +10,13 @@ use crate::config::{Config, Scope};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CacheId(pub(crate) usize);
 
+impl CacheId {
+    /// The inner cache of a core that holds lines of a colour, on a machine of so many colours.
+    pub(crate) const fn inner(core: usize, colour: usize, colours: usize) -> Self {
+        Self(core * colours + colour)
+    }
+}
+
 /// Where the CPU sees memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mapping {
@@ -150,7 +157,7 @@ impl Layout {
 
     /// The inner cache of a core and a colour.
     pub(crate) fn inner(&self, core: usize, colour: usize) -> CacheId {
-        CacheId(core * self.colours + colour)
+        CacheId::inner(core, colour, self.colours)
     }
 
     /// The outer cache, if there is one.
