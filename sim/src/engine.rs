@@ -114,11 +114,13 @@ impl<'m> DmaEngine<'m> {
     /// [`BusFault`] if an address is in no window of the bus or above what the engine can drive, or there is no byte.
     pub fn read(&self, from: DmaAddr, len: usize) -> Result<Vec<u8>, BusFault> {
         let at = self.locate(from, len)?;
-        let mut live = self.machine.shared.lock();
-        live.take(self.accesses(Access::Read { at, len }, at));
+        let step = self.accesses(Access::Read { at, len }, at);
         let route = self.route(at);
-        let seen = (at..at + len).map(|byte| live.state.device_sees(route, byte));
-        Ok(seen.collect())
+        let mut live = self.machine.shared.lock();
+        Ok(live.take_and_look(step, |state| {
+            let seen = (at..at + len).map(|byte| state.device_sees(route, byte));
+            seen.collect()
+        }))
     }
 
     /// Writes `bytes`.
