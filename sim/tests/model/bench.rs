@@ -108,6 +108,11 @@ impl<'m> Bench<'m> {
         self.moves.borrow_mut().push(Timed { after, step });
     }
 
+    /// A step that changes nothing, for moves to be made after.
+    pub(crate) fn pause(&self) {
+        self.cpu.done(0, 0);
+    }
+
     /// The processor with another mapping of memory.
     pub(crate) fn uncached(&self) -> Cpu<'m> {
         self.cpu.by(Mapping::Uncached)

@@ -11,3 +11,15 @@
 mod bench;
 
 mod copies;
+
+mod store_buffer;
+
+mod maintenance;
+
+mod levels;
+
+mod cores;
+
+mod colours;
+
+mod devices;
