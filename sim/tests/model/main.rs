@@ -23,3 +23,5 @@ mod cores;
 mod colours;
 
 mod devices;
+
+mod oracles_values;
