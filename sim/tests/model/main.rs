@@ -25,3 +25,7 @@ mod colours;
 mod devices;
 
 mod oracles_values;
+
+mod oracles_owners;
+
+mod barriers;
