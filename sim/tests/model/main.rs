@@ -7,6 +7,10 @@
     clippy::unwrap_used,
     reason = "a test reports by panicking"
 )]
+#![expect(
+    unsafe_code,
+    reason = "buffers come back by a promise, and lines are named by pointers"
+)]
 
 mod bench;
 
@@ -24,8 +28,12 @@ mod colours;
 
 mod devices;
 
+mod silent;
+
 mod oracles_values;
 
 mod oracles_owners;
 
 mod barriers;
+
+mod counts;
