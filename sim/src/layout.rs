@@ -67,13 +67,17 @@ impl Layout {
     /// The layout of a machine.
     ///
     /// # Errors
-    /// What [`Geometry::new`](dma_api::Geometry::new) refuses; [`Error::Misaligned`] for a memory that is not whole granules;
+    /// What [`Geometry::new`](dma_api::Geometry::new) refuses; [`Error::Misaligned`] for a memory or a unit that is not whole granules;
     /// [`Error::ZeroLength`] for one of no core, colour or byte.
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         let geometry = config.geometry()?;
-        for len in [config.cached_len, config.uncached_len] {
-            if !len.is_multiple_of(geometry.granule()) {
-                let (addr, alignment) = (len as u64, geometry.granule() as u64);
+        let alignment = geometry.granule() as u64;
+        for addr in [
+            config.cached_len as u64,
+            config.uncached_len as u64,
+            config.unit,
+        ] {
+            if !addr.is_multiple_of(alignment) {
                 return Err(Error::Misaligned { addr, alignment });
             }
         }
