@@ -37,3 +37,7 @@ mod oracles_owners;
 mod barriers;
 
 mod counts;
+
+mod engine;
+
+mod config;
