@@ -41,3 +41,5 @@ mod counts;
 mod engine;
 
 mod config;
+
+mod text;
