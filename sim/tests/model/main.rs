@@ -43,3 +43,7 @@ mod engine;
 mod config;
 
 mod text;
+
+mod search;
+
+mod shrinking;
