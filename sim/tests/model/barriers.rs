@@ -92,6 +92,26 @@ fn maintenance_of_other_lines_may_be_under_way_at_a_hand_over() {
 }
 
 #[test]
+fn what_the_cpu_does_elsewhere_needs_no_barrier() {
+    let program = |stores: usize| {
+        move |bench: &Bench<'_>| {
+            bench.cpu.own(0, 64);
+            bench.store(stores, 4, 1);
+            bench.cpu.lend(16, 16, ToDevice);
+        }
+    };
+    let said = |step| says(16..32, Owner::Cpu, TO_DOORBELL, step);
+    assert_eq!(
+        [13, 31].map(|at| missing(&plain(), program(at))),
+        [said(2), said(2)]
+    );
+    assert_eq!(
+        [12, 32].map(|at| missing(&plain(), program(at))),
+        [None, None]
+    );
+}
+
+#[test]
 fn the_barrier_before_the_doorbell_comes_after_the_last_store() {
     let program = |fences: bool| {
         move |bench: &Bench<'_>| {
@@ -134,41 +154,67 @@ fn maintenance_that_takes_effect_after_the_barrier_calls_for_another() {
 }
 
 #[test]
-fn a_doorbell_finds_what_is_under_way_anywhere() {
+fn a_doorbell_finds_what_is_under_way_for_a_device() {
     let buffered = Config {
         store_buffer: 8,
         ..plain()
     };
-    let rings = |prepare: fn(&Bench<'_>)| {
-        let doorbell = missing(&buffered, |bench| {
+    let rings = |shared: Range<usize>, prepare: fn(&Bench<'_>)| {
+        let prepare = |bench: &Bench<'_>| {
             bench.cpu.own(0, 64);
+            bench.cpu.share(shared.start, shared.len());
+            prepare(bench);
+        };
+        let doorbell = missing(&buffered, |bench| {
             prepare(bench);
             bench.device().doorbell();
         });
         let started = missing(&buffered, |bench| {
-            bench.cpu.own(0, 64);
             prepare(bench);
             let _started = bench.device().start(&[]).unwrap();
         });
         assert_eq!(doorbell, started);
         doorbell
     };
-    let waits = "a store is in a store buffer at the doorbell";
-    assert_eq!(
-        rings(|bench| bench.store(50, 4, 1)),
-        says(50..54, Owner::Cpu, waits, 2)
-    );
-    let issued = "invalidate of its line is not complete at the doorbell";
-    let invalidates = |bench: &Bench<'_>| bench.cpu.issue(Operation::Invalidate, 50, 4);
-    assert_eq!(rings(invalidates), says(48..64, Owner::Cpu, issued, 2));
-    let completes = |bench: &Bench<'_>| bench.cpu.clean(50, 4);
-    assert_eq!(rings(completes), says(0..64, Owner::Cpu, TO_DOORBELL, 3));
-    let fences = |bench: &Bench<'_>| {
+    let stores: fn(&Bench<'_>) = |bench| bench.store(50, 4, 1);
+    let invalidates: fn(&Bench<'_>) = |bench| bench.cpu.issue(Operation::Invalidate, 50, 4);
+    let completes: fn(&Bench<'_>) = |bench| bench.cpu.clean(50, 4);
+    let fences: fn(&Bench<'_>) = |bench| {
         bench.store(50, 4, 1);
         bench.cpu.clean(50, 4);
         bench.cpu.before_doorbell();
     };
-    assert_eq!(rings(fences), None);
+
+    let all = 0..64;
+    let waits = "a store is in a store buffer at the doorbell";
+    let issued = "invalidate of its line is not complete at the doorbell";
+    assert_eq!(
+        rings(all.clone(), stores),
+        says(50..54, Owner::Both, waits, 3)
+    );
+    assert_eq!(
+        rings(all.clone(), invalidates),
+        says(48..64, Owner::Both, issued, 3)
+    );
+    assert_eq!(
+        rings(all.clone(), completes),
+        says(48..49, Owner::Both, TO_DOORBELL, 4)
+    );
+    assert_eq!(rings(all, fences), None);
+
+    // One byte is the device's as well, then none is.
+    assert_eq!(rings(53..54, stores), says(50..54, Owner::Cpu, waits, 3));
+    assert_eq!(
+        rings(63..64, invalidates),
+        says(48..64, Owner::Cpu, issued, 3)
+    );
+    assert_eq!(
+        rings(63..64, completes),
+        says(63..64, Owner::Both, TO_DOORBELL, 4)
+    );
+    for step in [stores, invalidates, completes] {
+        assert_eq!(rings(0..48, step), None, "the CPU's own memory");
+    }
 }
 
 /// Steps of a hand-back, of which the one with number `without` is left out.
