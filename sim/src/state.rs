@@ -59,9 +59,14 @@ pub(crate) struct Posted {
 }
 
 impl Posted {
+    /// The bytes it writes to.
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.at..self.at + self.bytes.len()
+    }
+
     /// Whether it writes to a byte of the range.
     pub(crate) fn overlaps(&self, range: &Range<usize>) -> bool {
-        self.at < range.end && range.start < self.at + self.bytes.len()
+        self.at < range.end && range.start < self.range().end
     }
 }
 

@@ -57,6 +57,25 @@ fn a_devices_read_waits_for_its_writes_to_the_same_bytes_alone() {
 }
 
 #[test]
+fn what_a_devices_read_waits_for_arrives_in_order_too() {
+    let (read, memory) = seen(&plain(), |bench| {
+        // The second write is after the first in bytes 8 to 12; the read is of byte 20 alone, the third of none of them.
+        bench.device_writes(0, 12, 7);
+        bench.device_writes(8, 16, 8);
+        bench.device_writes(32, 16, 9);
+        let read = bench.device().read(bench.cpu.dma(20), 1).unwrap();
+        let early = [
+            bench.memory_is(0, 8),
+            bench.memory_is(8, 16),
+            bench.memory_is(32, 16),
+        ];
+        bench.device().settle();
+        (read, (early, bench.memory_is(8, 16)))
+    });
+    assert_eq!((read, memory), (vec![8], ([7, 8, FRESH], 8)));
+}
+
+#[test]
 fn a_write_arrives_in_pieces_of_sixteen_bytes_in_any_order() {
     let memory = seen(&plain(), |bench| {
         let bytes: Vec<u8> = (1..=40).collect();

@@ -47,3 +47,9 @@ mod text;
 mod search;
 
 mod shrinking;
+
+mod adversaries;
+
+mod programs;
+
+mod chance;
