@@ -305,7 +305,9 @@ impl State {
             _ => None,
         };
         let outer = outer.filter(|outer| allocate || self.line(*outer, line) != Line::Absent);
-        if let Some(outer) = outer {
+        if let Some(outer) = outer
+            && self.line(outer, line) == Line::Absent
+        {
             self.fill_missing(outer, line);
         }
         let was_dirty = self.line(cache, line) == Line::Dirty;
