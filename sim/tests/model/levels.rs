@@ -85,6 +85,24 @@ fn a_spilled_line_is_dirty_in_the_outer_level_and_the_rest_of_its_granule_is_fil
 }
 
 #[test]
+fn a_line_that_the_outer_level_holds_is_written_to_without_filling_the_rest_of_its_granule() {
+    let cpu = seen(&two_levels(32), |bench| {
+        bench.store(0, 32, 1);
+        bench.hardware(spill(0));
+        bench.store(16, 16, 2);
+        // The first line is gone from the outer level, the second is not, and is written to.
+        bench
+            .cpu
+            .issue_in(OUTER, Operation::CleanAndInvalidate, 0, 16);
+        bench.cpu.complete_in(OUTER);
+        bench.hardware(evict(l1(), 1));
+        bench.put(0, 32, 5);
+        [0, 16].map(|line| bench.cpu_sees(line, 16))
+    });
+    assert_eq!(cpu, [5, 2]);
+}
+
+#[test]
 fn only_a_dirty_inner_line_that_the_outer_level_does_not_hold_can_be_spilled() {
     let config = two_levels(16);
     let possible = |prepare: fn(&Bench<'_>), step: Move| {
