@@ -2,7 +2,7 @@
 
 use dma_api::{DmaAddr, Error, Geometry, PhysAddr, Snooping};
 
-use crate::adversary::Adversary;
+use crate::{adversary::Adversary, layout::CacheId};
 
 /// What a simulated machine is like. [`presets`](crate::presets) has the machines of the field.
 #[derive(Clone, Debug)]
@@ -149,6 +149,18 @@ impl Config {
             adversary,
             ..self.clone()
         }
+    }
+
+    /// The inner cache of a core that holds lines of a colour, to name in a [`Move`](crate::steps::Move).
+    #[must_use]
+    pub const fn inner_cache(&self, core: usize, colour: usize) -> CacheId {
+        CacheId::inner(core, colour, self.colours)
+    }
+
+    /// The outer cache, likewise. On a machine of one level no cache has this name, and no move of it is possible.
+    #[must_use]
+    pub const fn outer_cache(&self) -> CacheId {
+        CacheId::inner(self.cores, 0, self.colours)
     }
 
     /// What software must know of all levels together.

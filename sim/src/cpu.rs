@@ -102,10 +102,13 @@ impl<'m> Cpu<'m> {
     #[must_use]
     pub fn load(&self, at: usize, len: usize) -> Vec<u8> {
         let mapping = self.mapping;
+        let step = Step::Load { mapping, at, len };
+        self.judge_range(&step);
         let mut live = self.machine.shared.lock();
-        live.take(Step::Load { mapping, at, len });
-        let seen = (at..at + len).map(|byte| live.state.seen(mapping, byte).value());
-        seen.collect()
+        live.take_and_look(step, |state| {
+            let seen = (at..at + len).map(|byte| state.seen(mapping, byte).value());
+            seen.collect()
+        })
     }
 
     /// Copies bytes from one place to another, as a bounce buffer's owner does.
@@ -167,10 +170,14 @@ impl<'m> Cpu<'m> {
     }
 
     fn take(&self, step: Step) {
+        self.judge_range(&step);
+        self.machine.shared.take(step);
+    }
+
+    fn judge_range(&self, step: &Step) {
         if let Some(bytes) = step.bytes() {
             let len = self.machine.shared.lock().state.layout.len;
             assert!(bytes.end <= len, "{step}: memory has {len:#x} bytes");
         }
-        self.machine.shared.take(step);
     }
 }

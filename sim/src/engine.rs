@@ -114,11 +114,13 @@ impl<'m> DmaEngine<'m> {
     /// [`BusFault`] if an address is in no window of the bus or above what the engine can drive, or there is no byte.
     pub fn read(&self, from: DmaAddr, len: usize) -> Result<Vec<u8>, BusFault> {
         let at = self.locate(from, len)?;
+        let step = self.accesses(Access::Read { at, len });
+        let route = self.route();
         let mut live = self.machine.shared.lock();
-        live.take(self.accesses(Access::Read { at, len }, at));
-        let route = self.route(at);
-        let seen = (at..at + len).map(|byte| live.state.device_sees(route, byte));
-        Ok(seen.collect())
+        Ok(live.take_and_look(step, |state| {
+            let seen = (at..at + len).map(|byte| state.device_sees(route, byte));
+            seen.collect()
+        }))
     }
 
     /// Writes `bytes`.
@@ -128,7 +130,7 @@ impl<'m> DmaEngine<'m> {
     pub fn write(&self, to: DmaAddr, bytes: &[u8]) -> Result<(), BusFault> {
         let at = self.locate(to, bytes.len())?;
         let bytes = bytes.to_vec();
-        let step = self.accesses(Access::Write { at, bytes }, at);
+        let step = self.accesses(Access::Write { at, bytes });
         self.machine.shared.take(step);
         Ok(())
     }
@@ -149,13 +151,12 @@ impl<'m> DmaEngine<'m> {
             }),
         };
         let accesses = tasks.iter().map(access).collect::<Result<Vec<_>, _>>()?;
-        let at = accesses.first().map_or(0, |access| access.range().start);
         let mut live = self.machine.shared.lock();
         live.jobs += 1;
         let job = live.jobs;
         live.take(Step::Start {
             job,
-            route: self.route(at),
+            route: self.route(),
             accesses,
             honest: self.manners.honest(),
         });
@@ -180,20 +181,19 @@ impl<'m> DmaEngine<'m> {
         self.machine.shared.take(Step::Settle);
     }
 
-    fn accesses(&self, access: Access, at: usize) -> Step {
+    fn accesses(&self, access: Access) -> Step {
         Step::Device {
-            route: self.route(at),
+            route: self.route(),
             access,
             honest: self.manners.honest(),
         }
     }
 
-    /// How the engine reaches memory at an offset.
-    fn route(&self, at: usize) -> Route {
-        let cached = at < self.machine.config().cached_len;
+    /// How the engine reaches memory. What no cache holds it finds there either way.
+    const fn route(&self) -> Route {
         match self.snooping {
-            Snooping::Snoops if cached => Route::Caches,
-            _ => Route::Memory,
+            Snooping::Snoops => Route::Caches,
+            Snooping::DoesNotSnoop => Route::Memory,
         }
     }
 

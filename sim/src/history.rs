@@ -59,8 +59,10 @@ impl History {
         steps.collect()
     }
 
-    /// The moves alone, each with the step it came after.
-    pub(crate) fn moves(&self) -> Vec<Timed> {
+    /// The moves alone, each with the step it came after: what [`Adversary::Scripted`](crate::Adversary::Scripted) makes
+    /// again.
+    #[must_use]
+    pub fn moves(&self) -> Vec<Timed> {
         let mut steps: usize = 0;
         let mut moves = Vec::new();
         for entry in &self.entries {

@@ -10,6 +10,13 @@ use crate::config::{Config, Scope};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CacheId(pub(crate) usize);
 
+impl CacheId {
+    /// The inner cache of a core that holds lines of a colour, on a machine of so many colours.
+    pub(crate) const fn inner(core: usize, colour: usize, colours: usize) -> Self {
+        Self(core * colours + colour)
+    }
+}
+
 /// Where the CPU sees memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mapping {
@@ -60,13 +67,17 @@ impl Layout {
     /// The layout of a machine.
     ///
     /// # Errors
-    /// What [`Geometry::new`](dma_api::Geometry::new) refuses; [`Error::Misaligned`] for a memory that is not whole granules;
+    /// What [`Geometry::new`](dma_api::Geometry::new) refuses; [`Error::Misaligned`] for a memory or a unit that is not whole granules;
     /// [`Error::ZeroLength`] for one of no core, colour or byte.
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         let geometry = config.geometry()?;
-        for len in [config.cached_len, config.uncached_len] {
-            if !len.is_multiple_of(geometry.granule()) {
-                let (addr, alignment) = (len as u64, geometry.granule() as u64);
+        let alignment = geometry.granule() as u64;
+        for addr in [
+            config.cached_len as u64,
+            config.uncached_len as u64,
+            config.unit,
+        ] {
+            if !addr.is_multiple_of(alignment) {
                 return Err(Error::Misaligned { addr, alignment });
             }
         }
@@ -150,7 +161,7 @@ impl Layout {
 
     /// The inner cache of a core and a colour.
     pub(crate) fn inner(&self, core: usize, colour: usize) -> CacheId {
-        CacheId(core * self.colours + colour)
+        CacheId::inner(core, colour, self.colours)
     }
 
     /// The outer cache, if there is one.

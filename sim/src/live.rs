@@ -91,14 +91,20 @@ impl Shared {
 impl Live {
     /// Executes a step, after the stores that came before it; the adversary moves after both.
     pub(crate) fn take(&mut self, step: Step) {
+        self.take_and_look(step, |_| ());
+    }
+
+    /// The same; what is looked at is the machine after the step, before the adversary moves.
+    pub(crate) fn take_and_look<T>(&mut self, step: Step, look: impl FnOnce(&State) -> T) -> T {
         // An allocator's zeros over zeros are not seen as stores: nothing happens before it has said that they are there.
         match step {
             Step::Allocate { .. } => self.absorb_quietly(),
             _ => self.absorb(),
         }
         self.count(&step);
-        self.go(step);
+        let seen = self.go(step, look);
         self.show();
+        seen
     }
 
     /// Turns what the program has stored to its memory since the last step into steps.
@@ -107,7 +113,7 @@ impl Live {
         let last = stores.pop();
         stores.into_iter().for_each(|store| self.pass(store));
         if let Some(store) = last {
-            self.go(store);
+            self.go(store, |_| ());
         }
     }
 
@@ -140,11 +146,12 @@ impl Live {
         self.record(Entry::Step(step));
     }
 
-    fn go(&mut self, step: Step) {
+    fn go<T>(&mut self, step: Step, look: impl FnOnce(&State) -> T) -> T {
         self.state.take(&step);
         self.state.judge();
         self.state.step += 1;
         self.record(Entry::Step(step.clone()));
+        let seen = look(&self.state);
 
         let mut made = Vec::new();
         let mut hardware = Hardware {
@@ -155,6 +162,7 @@ impl Live {
         self.state.judge();
         made.into_iter()
             .for_each(|step| self.record(Entry::Move(step)));
+        seen
     }
 
     fn record(&mut self, entry: Entry) {

@@ -43,11 +43,12 @@ impl SimMachine {
     ///
     /// # Errors
     /// What [`Geometry::new`](dma_api::Geometry::new), [`Window::new`] or [`Pool::adopt`](dma_api::Pool::adopt) refuse;
-    /// [`Error::Misaligned`] for a memory that is not whole granules; [`Error::ZeroLength`] for one without cached memory,
-    /// core or colour.
+    /// [`Error::Misaligned`] for a memory or a unit that is not whole granules; [`Error::ZeroLength`] for one without cached
+    /// memory, core or colour.
     pub fn new(config: Config) -> Result<Self, Error> {
         let shared = Shared::new(&config)?;
         let (cached, uncached, phys) = (config.cached_len, config.uncached_len, config.phys);
+        let window = Window::new(phys, config.dma, (cached + uncached) as u64)?;
         let unit = Alignment::new(config.unit)?;
         let pool = SimPool::new(&shared, phys, 0, cached, unit)?;
         // SAFETY: the memory is mapped while the machine exists.
@@ -66,7 +67,7 @@ impl SimMachine {
             pool,
             coherent,
             region,
-            window: Window::new(phys, config.dma, (cached + uncached) as u64)?,
+            window,
             ledger: Ledger::<[Slot; 32]>::new(),
             shared,
             config,

@@ -59,10 +59,8 @@ impl State {
             }
             // Of two writes to one byte the earlier arrives first.
             Move::Land { index } => self.posted.get(index).is_some_and(|posted| {
-                let range = posted.at..posted.at + posted.bytes.len();
-                !self.posted[..index]
-                    .iter()
-                    .any(|earlier| earlier.overlaps(&range))
+                let mut earlier = self.posted[..index].iter();
+                !earlier.any(|earlier| earlier.overlaps(&posted.range()))
             }),
             Move::Access { index } => self
                 .jobs

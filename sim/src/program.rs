@@ -374,7 +374,7 @@ impl State {
         }
         self.judge_in_flight(&range, "the hand-back");
         if let Some(posted) = self.posted.iter().find(|posted| posted.overlaps(&range)) {
-            let bytes = posted.at..posted.at + posted.bytes.len();
+            let bytes = posted.range();
             let detail = "a device's write is under way at the hand-back";
             self.report(Oracle::MissingBarrier, bytes, None, detail);
         }
@@ -483,11 +483,16 @@ impl State {
     }
 
     fn device_reads(&mut self, route: Route, range: Range<usize>) {
-        // What the device itself has written it reads behind its writes.
-        let own =
-            |posted: &Posted| posted.at < range.end && range.start < posted.at + posted.bytes.len();
-        while let Some(index) = self.posted.iter().position(own) {
-            self.land(index);
+        // What the device itself has written it reads behind its writes, and these arrive behind those to the same bytes.
+        let (mut ranges, mut before) = (vec![range.clone()], Vec::new());
+        for (index, posted) in self.posted.iter().enumerate().rev() {
+            if ranges.iter().any(|range| posted.overlaps(range)) {
+                ranges.push(posted.range());
+                before.push(index);
+            }
+        }
+        for (landed, index) in before.into_iter().rev().enumerate() {
+            self.land(index - landed);
         }
         for byte in range {
             if !matches!(self.owners[byte], Owner::Device(_)) {

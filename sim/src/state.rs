@@ -59,9 +59,14 @@ pub(crate) struct Posted {
 }
 
 impl Posted {
+    /// The bytes it writes to.
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.at..self.at + self.bytes.len()
+    }
+
     /// Whether it writes to a byte of the range.
     pub(crate) fn overlaps(&self, range: &Range<usize>) -> bool {
-        self.at < range.end && range.start < self.at + self.bytes.len()
+        self.at < range.end && range.start < self.range().end
     }
 }
 
@@ -300,7 +305,9 @@ impl State {
             _ => None,
         };
         let outer = outer.filter(|outer| allocate || self.line(*outer, line) != Line::Absent);
-        if let Some(outer) = outer {
+        if let Some(outer) = outer
+            && self.line(outer, line) == Line::Absent
+        {
             self.fill_missing(outer, line);
         }
         let was_dirty = self.line(cache, line) == Line::Dirty;
@@ -328,6 +335,7 @@ impl State {
     /// A write-back reaches memory: the moment at which an old value may replace a new one.
     fn write_memory(&mut self, cache: CacheId, byte: usize, cell: Cell) {
         let (new, old) = (cell.value(), self.memory[byte].value());
+        self.memory[byte] = cell;
         // What a device that snoops has written finds the line gone, or waits for it.
         let counts = match self.owners[byte] {
             Owner::Device(_) => !self.snooped[byte],

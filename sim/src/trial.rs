@@ -91,7 +91,7 @@ pub fn run(
     })
 }
 
-/// Leaves out moves as long as the same thing is found wrong without them.
+/// Leaves out moves as long as the same thing is found wrong without them, until none can be left out alone.
 fn shrink(
     config: &Config,
     mut failure: Failure,
@@ -101,6 +101,7 @@ fn shrink(
     let mut runs = 0;
     let mut piece = moves.len();
     while piece > 0 && runs < SHRINKING_RUNS {
+        let before = moves.len();
         let mut from = 0;
         while from < moves.len() && runs < SHRINKING_RUNS {
             let kept = without(&moves, from, piece);
@@ -116,7 +117,10 @@ fn shrink(
                 _ => from += piece,
             }
         }
-        piece /= 2;
+        // Without a move that was left out, one that was kept may be needless.
+        if piece > 1 || moves.len() == before {
+            piece /= 2;
+        }
     }
     failure
 }

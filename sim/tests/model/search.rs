@@ -1,0 +1,322 @@
+//! The exhaustive search: it visits every state there is, no other, and finds the shortest way to what is wrong.
+
+use std::collections::HashSet;
+
+use dma_api::{DataDirection::FromDevice, Limits, Snooping};
+use sim::{
+    Config, Cpu, DmaEngine, Maintained, Oracle, Outer, SimMachine, explore,
+    steps::{Move, Operation, Reach},
+    trial::Outcome,
+};
+
+use crate::bench::{fill, l1, plain};
+
+/// A machine of so many lines and nothing else.
+fn lines(count: usize) -> Config {
+    Config {
+        cached_len: count * 16,
+        unit: 16,
+        ..plain()
+    }
+}
+
+const LIMIT: usize = 100_000;
+
+#[test]
+fn a_line_of_the_cpus_own_is_absent_clean_or_dirty() {
+    let explored = explore(&lines(1), LIMIT, |machine| {
+        Cpu::new(machine).own(0, 16);
+        Ok(())
+    })
+    .unwrap();
+    // From absent a fill or a silent store; from clean an eviction, a fill, a silent store; from dirty an eviction, a
+    // write-back: seven moves between three states after each of two steps, and 1 and 3 ways to take a step.
+    assert_eq!(explored.to_string(), "2 steps, 6 states, 18 transitions");
+}
+
+#[test]
+fn lines_are_independent_of_one_another() {
+    let explored = explore(&lines(2), LIMIT, |machine| {
+        Cpu::new(machine).own(0, 32);
+        Ok(())
+    })
+    .unwrap();
+    // Three states for each line; seven moves of one in each of the three of the other.
+    let (states, moves) = (3 * 3, 2 * 3 * 7);
+    assert_eq!((explored.steps, explored.states), (2, 2 * states));
+    assert_eq!(explored.transitions, 1 + moves + states + moves);
+}
+
+#[test]
+fn a_device_that_was_started_writes_when_it_likes_and_its_pieces_arrive_in_any_order() {
+    let config = Config {
+        line: 32,
+        granule: 32,
+        fills_speculatively: false,
+        cached_len: 32,
+        unit: 32,
+        ..plain()
+    };
+    let explored = explore(&config, LIMIT, |machine| {
+        let cpu = Cpu::new(machine);
+        cpu.share(0, 32);
+        let engine = DmaEngine::new(machine, Limits::UNLIMITED, Snooping::DoesNotSnoop);
+        let write = sim::Task::Write(cpu.dma(0), vec![1; 32]);
+        let _started = engine.start(&[write])?;
+        Ok(())
+    })
+    .unwrap();
+    // Not started; not written, or written with each half under way or arrived; at the end all has.
+    assert_eq!((explored.steps, explored.states), (3, 1 + (1 + 4) + 1));
+    assert_eq!(explored.transitions, 1 + (1 + 1 + 4) + 5);
+}
+
+/// One line while a program stores to it, cleans it and waits, told once more in the simplest way.
+mod told_again {
+    use super::*;
+
+    #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+    enum Line {
+        Absent,
+        Clean(u8),
+        /// All bytes are stores, or one that changed nothing.
+        Dirty(u8, bool),
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+    struct State {
+        memory: u8,
+        line: Line,
+        issued: bool,
+        fenced: bool,
+    }
+
+    impl State {
+        fn cleaned(self) -> Self {
+            match self.line {
+                Line::Dirty(value, _) => Self {
+                    memory: value,
+                    line: Line::Clean(value),
+                    ..self
+                },
+                _ => self,
+            }
+        }
+
+        fn gone(self) -> Self {
+            Self {
+                line: Line::Absent,
+                ..self.cleaned()
+            }
+        }
+
+        fn executed(self) -> Self {
+            Self {
+                issued: false,
+                fenced: false,
+                ..self.cleaned()
+            }
+        }
+
+        fn moves(self) -> Vec<Self> {
+            let mut moves = Vec::new();
+            let with = |line| Self { line, ..self };
+            let (fills, stores) = (Line::Clean(self.memory), |value| Line::Dirty(value, false));
+            match self.line {
+                Line::Absent => moves.extend([with(fills), with(stores(self.memory))]),
+                Line::Clean(value) => {
+                    moves.extend([with(fills), with(stores(value)), self.gone()]);
+                }
+                Line::Dirty(..) => moves.extend([self.cleaned(), self.gone()]),
+            }
+            if self.issued {
+                moves.extend([self.executed(), self.executed().gone()]);
+            }
+            moves
+        }
+    }
+
+    fn steps() -> [fn(State) -> State; 5] {
+        [
+            |state| state,
+            |state| State {
+                line: Line::Dirty(1, true),
+                fenced: false,
+                ..state
+            },
+            |state| State {
+                issued: true,
+                fenced: false,
+                ..state
+            },
+            |state| {
+                if state.issued {
+                    state.executed()
+                } else {
+                    state
+                }
+            },
+            State::cleaned,
+        ]
+    }
+
+    #[test]
+    fn another_search_finds_as_many_states_and_transitions() {
+        let start = State {
+            memory: 0,
+            line: Line::Absent,
+            issued: false,
+            fenced: true,
+        };
+        let (mut before, mut states, mut transitions) = (vec![start], 0, 0);
+        for step in steps() {
+            let mut seen = HashSet::new();
+            transitions += before.len();
+            let mut to_do: Vec<_> = before.into_iter().map(step).collect();
+            while let Some(state) = to_do.pop() {
+                if seen.insert(state) {
+                    transitions += state.moves().len();
+                    to_do.extend(state.moves());
+                }
+            }
+            states += seen.len();
+            before = seen.into_iter().collect();
+        }
+
+        let explored = explore(&lines(1), LIMIT, |machine| {
+            let cpu = Cpu::new(machine);
+            cpu.own(0, 16);
+            cpu.store(0, &[1; 16]);
+            cpu.issue(Operation::Clean, 0, 16);
+            cpu.complete();
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(explored.steps, steps().len());
+        assert_eq!(
+            (explored.states, explored.transitions),
+            (states, transitions)
+        );
+    }
+}
+
+#[test]
+fn as_many_states_as_the_limit_are_searched() {
+    let six = explore(&lines(1), 6, |machine| {
+        Cpu::new(machine).own(0, 16);
+        Ok(())
+    });
+    assert_eq!(six.unwrap().states, 6);
+}
+
+#[test]
+#[should_panic(expected = "bench: more than 5 states")]
+fn more_states_than_the_limit_are_refused() {
+    let _ = explore(&lines(1), 5, |machine| {
+        Cpu::new(machine).own(0, 16);
+        Ok(())
+    });
+}
+
+#[test]
+#[should_panic(expected = "the driver's test fails by itself")]
+fn a_driver_that_fails_by_itself_is_not_searched() {
+    let _ = explore(&lines(1), LIMIT, |_| Err("no".into()));
+}
+
+/// The CPU has lines 0 and 1; line 0 goes to a device that writes it. Lines are discarded before the transfer; after it by
+/// `afterwards`.
+fn transfer(machine: &SimMachine, reaches: &[Reach], afterwards: &[Reach]) -> Outcome {
+    let cpu = Cpu::new(machine);
+    let discard = |reach| {
+        cpu.issue_in(reach, Operation::Invalidate, 0, 16);
+        cpu.complete_in(reach);
+    };
+    cpu.own(0, 32);
+    cpu.done(0, 16);
+    cpu.issue(Operation::CleanAndInvalidate, 0, 16);
+    cpu.complete();
+    reaches.iter().copied().for_each(discard);
+    cpu.before_doorbell();
+    cpu.lend(0, 16, FromDevice);
+    let engine = DmaEngine::new(machine, Limits::UNLIMITED, Snooping::DoesNotSnoop);
+    engine.write(cpu.dma(0), &[1; 16])?;
+    cpu.after_completion();
+    afterwards.iter().copied().for_each(discard);
+    cpu.take_back(0, 16);
+    Ok(())
+}
+
+#[test]
+fn a_single_move_is_found_where_a_single_move_is_enough() {
+    let failure = explore(&lines(2), LIMIT, |machine| transfer(machine, &[], &[])).unwrap_err();
+
+    assert_eq!(failure.violation.oracle, Oracle::StaleAtHandBack);
+    assert_eq!(failure.adversary, "exhaustive search");
+    let moves: Vec<Move> = moves(&failure);
+    assert_eq!(moves, [fill(l1(), 0)]);
+    assert_eq!(failure.history.violation(), Some(failure.violation));
+    let right = explore(&lines(2), LIMIT, |machine| {
+        transfer(machine, &[], &[Reach::Memory])
+    });
+    assert!(right.is_ok());
+}
+
+fn moves(failure: &sim::Failure) -> Vec<Move> {
+    let moves = failure.history.moves();
+    moves.into_iter().map(|timed| timed.step).collect()
+}
+
+#[test]
+fn two_moves_at_different_steps_are_found_where_two_are_needed() {
+    let config = Config {
+        outer: Some(Outer {
+            line: 16,
+            granule: 16,
+            maintained: Maintained::ByItself,
+        }),
+        ..lines(2)
+    };
+    let (inner, outer) = (Reach::Level(0), Reach::Level(1));
+    let wrong = explore(&config, LIMIT, |machine| {
+        transfer(machine, &[], &[inner, outer])
+    });
+    let failure = wrong.unwrap_err();
+    // The outer level takes the old line in; the inner one takes it from there after it was discarded.
+    assert_eq!(
+        moves(&failure),
+        [fill(config.outer_cache(), 0), fill(l1(), 0)]
+    );
+    assert_eq!(failure.violation.detail, "in L1");
+
+    let right = explore(&config, LIMIT, |machine| {
+        transfer(machine, &[], &[outer, inner])
+    });
+    assert!(right.is_ok());
+}
+
+#[test]
+fn a_path_with_fewer_moves_is_found_though_it_begins_at_a_later_state() {
+    // Before the thread is moved away two things can happen to the line, one move each; what is wrong needs one of them and
+    // the move. A search that looked at states in the order in which it met them would prefer a longer one.
+    let config = Config {
+        cores: 2,
+        scope: sim::Scope::ThisCore,
+        ..lines(1)
+    };
+    let failure = explore(&config, LIMIT, |machine| {
+        let cpu = Cpu::new(machine);
+        cpu.own(0, 16);
+        cpu.store(0, &[1; 16]);
+        cpu.done(0, 16);
+        cpu.clean(0, 16);
+        cpu.before_doorbell();
+        cpu.lend(0, 16, dma_api::DataDirection::ToDevice);
+        let engine = DmaEngine::new(machine, Limits::UNLIMITED, Snooping::DoesNotSnoop);
+        engine.read(cpu.dma(0), 16)?;
+        Ok(())
+    })
+    .unwrap_err();
+    assert_eq!(failure.violation.oracle, Oracle::DeviceSeesStale);
+    assert_eq!(moves(&failure), [Move::Migrate { core: 1 }]);
+}
