@@ -311,10 +311,10 @@ impl State {
     }
 
     /// The doorbell does not overtake a store to these bytes, or their maintenance.
-    fn judge_fence(&mut self, mut range: Range<usize>) {
-        if let Some(byte) = range.find(|byte| self.unfenced[*byte]) {
+    fn judge_fence(&mut self, range: Range<usize>) {
+        if let Some(bytes) = first_run(&self.unfenced, range) {
             let detail = "between the last store or maintenance and the doorbell";
-            self.report(Oracle::MissingBarrier, byte..byte + 1, None, detail);
+            self.report(Oracle::MissingBarrier, bytes, None, detail);
         }
     }
 
@@ -368,9 +368,9 @@ impl State {
     }
 
     fn hand_back(&mut self, range: Range<usize>) {
-        if let Some(byte) = range.clone().find(|byte| self.in_use[*byte]) {
+        if let Some(bytes) = first_run(&self.in_use, range.clone()) {
             let detail = "between the completion and the hand-back";
-            self.report(Oracle::MissingBarrier, byte..byte + 1, None, detail);
+            self.report(Oracle::MissingBarrier, bytes, None, detail);
         }
         self.judge_in_flight(&range, "the hand-back");
         if let Some(posted) = self.posted.iter().find(|posted| posted.overlaps(&range)) {
@@ -591,4 +591,11 @@ impl State {
             }
         }
     }
+}
+
+/// The first bytes of the range, side by side, of which something is true.
+fn first_run(is_so: &[bool], range: Range<usize>) -> Option<Range<usize>> {
+    let first = range.clone().find(|byte| is_so[*byte])?;
+    let end = (first..range.end).find(|byte| !is_so[*byte]);
+    Some(first..end.unwrap_or(range.end))
 }
