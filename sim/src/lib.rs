@@ -50,6 +50,10 @@ pub mod devices;
 
 pub mod cpu;
 
+// What is wrong, for people.
+
+pub mod picture;
+
 // Searching for what is wrong.
 
 pub mod trial;

@@ -3,9 +3,12 @@
 use std::{
     any::Any,
     cell::Cell,
+    env,
     error::Error,
+    ffi::OsStr,
     fmt,
     panic::{self, AssertUnwindSafe},
+    path,
     sync::{Arc, Once},
 };
 
@@ -27,17 +30,36 @@ const SHRINKING_RUNS: usize = 600;
 /// What a driver's test gives.
 pub type Outcome = Result<(), Box<dyn Error>>;
 
+/// The environment variable that names the file for [`check`]'s picture.
+const PICTURE: &str = "SIM_PICTURE";
+
 /// Runs a driver's test on a machine like `config` under every named adversary and under [`SEEDS`] random ones.
 ///
 /// The test is run many times, each time on a machine of its own, and must do the same each time.
 ///
 /// # Panics
 /// If the test fails, panics, or does anything that the machine finds wrong, with the fewest moves of the hardware that
-/// bring it about. If the variable `SIM_PICTURE` is set in the environment, the file that it names shows the history.
+/// bring it about. If the variable `SIM_PICTURE` is set in the environment, the file that it names shows the history as a
+/// page of HTML; of several tests that fail, the last one's.
 #[track_caller]
 pub fn check(config: &Config, driver: impl Fn(&SimMachine) -> Outcome) {
     if let Err(failure) = find(config, Adversary::all(SEEDS), driver) {
-        panic!("{failure}");
+        let picture = drawn(&failure, env::var_os(PICTURE).as_deref());
+        panic!("{failure}{picture}");
+    }
+}
+
+/// Writes the picture to the file that was asked for, if one was, and says where it is or how to get it.
+fn drawn(failure: &Failure, file: Option<&OsStr>) -> String {
+    let Some(file) = file else {
+        return format!(
+            "for a picture of this, set {PICTURE} to the name of a file, such as failure.html"
+        );
+    };
+    let shown = path::absolute(file).unwrap_or_else(|_| file.into());
+    match failure.write_picture(&shown) {
+        Ok(()) => format!("a picture of this is in {}", shown.display()),
+        Err(error) => format!("no picture of this is in {}: {error}", shown.display()),
     }
 }
 

@@ -67,6 +67,8 @@ mod mutants;
 
 mod survivors;
 
+mod trace;
+
 mod steps;
 
 mod suite;
@@ -146,6 +148,21 @@ enum Command {
         #[arg(long)]
         cargo_mutants: bool,
     },
+    /// Draws what happens on the simulated machine to a driver that is wrong in one way, and says where the page is.
+    Trace {
+        /// Which driver.
+        #[arg(required_unless_present_any = ["list", "bless"])]
+        name: Option<String>,
+        /// Where to write the page; by default below the target directory.
+        #[arg(long, value_name = "FILE", requires = "name")]
+        out: Option<PathBuf>,
+        /// Says which drivers there are.
+        #[arg(long, conflicts_with_all = ["name", "bless"])]
+        list: bool,
+        /// Writes the picture that is in the documentation anew.
+        #[arg(long, conflicts_with = "name")]
+        bless: bool,
+    },
 }
 
 /// The machines an argument names; a type of its own, since to `clap` a list would be a repeated argument.
@@ -189,6 +206,13 @@ fn main() -> ExitCode {
         Command::Mutants {
             file, id, shard, ..
         } => mutants::run(&Selection { file, id, shard }),
+        Command::Trace { bless: true, .. } => trace::bless(),
+        Command::Trace {
+            name: Some(name),
+            out,
+            ..
+        } => trace::draw(&name, out.as_deref()),
+        Command::Trace { .. } => trace::list(),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
