@@ -83,6 +83,10 @@ unsafe impl DmaAllocator for SimPool {
 
 /// Where a simulated machine's coherent memory comes from.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each machine, which has a pool of that size anyway"
+)]
 pub enum SimCoherent {
     /// Nowhere.
     None(NoCoherentMemory),

@@ -335,7 +335,6 @@ impl State {
     /// A write-back reaches memory: the moment at which an old value may replace a new one.
     fn write_memory(&mut self, cache: CacheId, byte: usize, cell: Cell) {
         let (new, old) = (cell.value(), self.memory[byte].value());
-        self.memory[byte] = cell;
         // What a device that snoops has written finds the line gone, or waits for it.
         let counts = match self.owners[byte] {
             Owner::Device(_) => !self.snooped[byte],
