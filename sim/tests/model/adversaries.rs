@@ -108,7 +108,7 @@ fn the_eager_one_does_everything_that_can_be_done() {
         "CPU stores: drain 0; c0-0; L2-0; L2+0; c1+0; c0+0;",
         "issue clean of: op 0; op 0;",
         "job 1 is seen to be done: land 0; land 0;",
-        "device writes: land 0; land 0;",
+        "device writes: land 0; land 0; land 0;",
     ];
     assert_eq!(moves(Adversary::Eager), expected);
 }
@@ -119,7 +119,7 @@ fn the_evicting_one_lets_dirty_granules_go_at_once_or_after_a_devices_writes() {
     assert_eq!(moves(Adversary::Evicting), expected);
     let expected = [
         "doorbell of job 1, 2 accesses: job 0; job 0; land 0; land 0;",
-        "device writes: land 0; land 0;",
+        "device writes: land 0; land 0; land 0;",
     ];
     assert_eq!(moves(Adversary::EvictingAfterWrites), expected);
 
@@ -206,7 +206,7 @@ fn the_aliasing_one_fills_every_inner_cache() {
 fn the_tearing_one_lets_the_last_piece_of_a_write_arrive_first() {
     let expected = [
         "doorbell of job 1, 2 accesses: job 0; job 0; L2+20; L2+0; c1+20; c1+0; c0+20; land 1; land 0;",
-        "device writes: land 1; land 0;",
+        "device writes: land 2; land 1; land 0;",
     ];
     assert_eq!(moves(Adversary::Tearing), expected);
 }

@@ -68,7 +68,7 @@ fn the_barrier_before_the_doorbell_comes_after_maintenance_which_is_complete() {
     let without = |step| missing(&plain(), |bench| hands_over(bench, step));
     let all = usize::MAX;
     assert_eq!(without(all), None);
-    assert_eq!(without(3), says(16..32, Owner::Cpu, TO_DOORBELL, 3));
+    assert_eq!(without(3), says(16..17, Owner::Cpu, TO_DOORBELL, 3));
     let incomplete = "clean of its line is not complete at the hand-over";
     assert_eq!(without(2), says(16..32, Owner::Cpu, incomplete, 3));
     // Nothing was issued: nothing is missing.
@@ -100,10 +100,10 @@ fn what_the_cpu_does_elsewhere_needs_no_barrier() {
             bench.cpu.lend(16, 16, ToDevice);
         }
     };
-    let said = |step| says(16..32, Owner::Cpu, TO_DOORBELL, step);
+    let said = |byte: usize| says(byte..byte + 1, Owner::Cpu, TO_DOORBELL, 2);
     assert_eq!(
         [13, 31].map(|at| missing(&plain(), program(at))),
-        [said(2), said(2)]
+        [said(16), said(31)]
     );
     assert_eq!(
         [12, 32].map(|at| missing(&plain(), program(at))),
@@ -128,7 +128,7 @@ fn the_barrier_before_the_doorbell_comes_after_the_last_store() {
         ..plain()
     };
     for config in [plain(), snooped] {
-        let said = says(0..16, Owner::Cpu, TO_DOORBELL, 2);
+        let said = says(0..1, Owner::Cpu, TO_DOORBELL, 2);
         assert_eq!(missing(&config, program(false)), said);
         assert_eq!(missing(&config, program(true)), None);
     }
@@ -148,7 +148,7 @@ fn maintenance_that_takes_effect_after_the_barrier_calls_for_another() {
             bench.cpu.lend(0, 16, FromDevice);
         }
     };
-    let said = says(0..16, Owner::Cpu, TO_DOORBELL, 4);
+    let said = says(0..1, Owner::Cpu, TO_DOORBELL, 4);
     assert_eq!(missing(&plain(), program(false)), said);
     assert_eq!(missing(&plain(), program(true)), None);
 }
@@ -184,35 +184,27 @@ fn a_doorbell_finds_what_is_under_way_for_a_device() {
         bench.cpu.clean(50, 4);
         bench.cpu.before_doorbell();
     };
+    let incomplete: fn(&Bench<'_>) = |bench| {
+        bench.cpu.issue(Operation::Invalidate, 50, 4);
+        bench.cpu.before_doorbell();
+    };
 
     let all = 0..64;
-    let waits = "a store is in a store buffer at the doorbell";
-    let issued = "invalidate of its line is not complete at the doorbell";
-    assert_eq!(
-        rings(all.clone(), stores),
-        says(50..54, Owner::Both, waits, 3)
-    );
-    assert_eq!(
-        rings(all.clone(), invalidates),
-        says(48..64, Owner::Both, issued, 3)
-    );
-    assert_eq!(
-        rings(all.clone(), completes),
-        says(48..49, Owner::Both, TO_DOORBELL, 4)
-    );
+    let said = |byte: usize, owner, step| says(byte..byte + 1, owner, TO_DOORBELL, step);
+    assert_eq!(rings(all.clone(), stores), said(50, Owner::Both, 3));
+    assert_eq!(rings(all.clone(), invalidates), said(48, Owner::Both, 3));
+    assert_eq!(rings(all.clone(), completes), said(48, Owner::Both, 4));
     assert_eq!(rings(all, fences), None);
 
     // One byte is the device's as well, then none is.
-    assert_eq!(rings(53..54, stores), says(50..54, Owner::Cpu, waits, 3));
-    assert_eq!(
-        rings(63..64, invalidates),
-        says(48..64, Owner::Cpu, issued, 3)
-    );
-    assert_eq!(
-        rings(63..64, completes),
-        says(63..64, Owner::Both, TO_DOORBELL, 4)
-    );
-    for step in [stores, invalidates, completes] {
+    assert_eq!(rings(53..54, stores), said(53, Owner::Both, 3));
+    assert_eq!(rings(63..64, invalidates), said(63, Owner::Both, 3));
+    assert_eq!(rings(63..64, completes), said(63, Owner::Both, 4));
+    let issued = "invalidate of its line is not complete at the doorbell";
+    let incomplete_at = |owner| says(48..64, owner, issued, 4);
+    assert_eq!(rings(0..64, incomplete), incomplete_at(Owner::Both));
+    assert_eq!(rings(63..64, incomplete), incomplete_at(Owner::Cpu));
+    for step in [stores, invalidates, completes, incomplete] {
         assert_eq!(rings(0..48, step), None, "the CPU's own memory");
     }
 }
@@ -263,7 +255,7 @@ fn the_barrier_after_a_completion_comes_before_the_hand_back_whatever_was_lent()
         }
     };
     for direction in [ToDevice, FromDevice, Bidirectional] {
-        let said = says(16..32, Owner::Device(direction), TO_HAND_BACK, 2);
+        let said = says(16..17, Owner::Device(direction), TO_HAND_BACK, 2);
         assert_eq!(missing(&plain(), program(direction, false)), said);
         assert_eq!(missing(&plain(), program(direction, true)), None);
     }
@@ -292,27 +284,47 @@ fn what_a_device_does_after_the_barrier_calls_for_another() {
         }
     };
     for (read, step) in [(true, 4), (false, 5)] {
-        let said = says(16..32, Owner::Device(Bidirectional), TO_HAND_BACK, step);
+        let said = says(16..17, Owner::Device(Bidirectional), TO_HAND_BACK, step);
         assert_eq!(missing(&plain(), program(read, false)), said);
         assert_eq!(missing(&plain(), program(read, true)), None);
     }
 }
 
 #[test]
-fn each_hand_back_has_a_barrier_of_its_own() {
+fn one_barrier_after_the_completions_is_enough_for_what_was_lent_before_it() {
+    let program = |lends_after: bool| {
+        move |bench: &Bench<'_>| {
+            bench.cpu.own(0, 64);
+            bench.cpu.lend(0, 16, FromDevice);
+            if !lends_after {
+                bench.cpu.lend(16, 16, FromDevice);
+            }
+            bench.cpu.after_completion();
+            if lends_after {
+                bench.cpu.lend(16, 16, FromDevice);
+            }
+            bench.cpu.take_back(0, 16);
+            bench.cpu.take_back(16, 16);
+        }
+    };
+    let said = says(16..17, Owner::Device(FromDevice), TO_HAND_BACK, 5);
+    assert_eq!(missing(&plain(), program(true)), said);
+    assert_eq!(missing(&plain(), program(false)), None);
+}
+
+#[test]
+fn memory_that_both_use_comes_back_after_the_barrier_too() {
     let program = |waits: bool| {
         move |bench: &Bench<'_>| {
             bench.cpu.own(0, 64);
-            bench.cpu.lend(0, 32, FromDevice);
-            bench.cpu.after_completion();
-            bench.cpu.take_back(0, 16);
+            bench.cpu.share(16, 16);
             if waits {
                 bench.cpu.after_completion();
             }
             bench.cpu.take_back(16, 16);
         }
     };
-    let said = says(16..32, Owner::Device(FromDevice), TO_HAND_BACK, 4);
+    let said = says(16..17, Owner::Both, TO_HAND_BACK, 2);
     assert_eq!(missing(&plain(), program(false)), said);
     assert_eq!(missing(&plain(), program(true)), None);
 }
@@ -340,24 +352,4 @@ fn lines_may_be_discarded_before_the_barrier_where_no_device_writes_them() {
     assert_eq!(discards(FromDevice, no, Operation::Clean), None);
     assert_eq!(discards(ToDevice, no, Operation::Invalidate), None);
     assert_eq!(discards(FromDevice, yes, Operation::Invalidate), None);
-}
-
-#[test]
-fn a_store_to_bytes_that_come_back_has_left_the_store_buffer() {
-    let buffered = Config {
-        store_buffer: 8,
-        ..plain()
-    };
-    let stores = |at: usize| {
-        missing(&buffered, |bench| {
-            bench.cpu.own(0, 64);
-            bench.store(at, 4, 1);
-            bench.cpu.after_completion();
-            bench.cpu.take_back(16, 16);
-        })
-    };
-    let waits = "a store is in a store buffer at the hand-back";
-    assert_eq!(stores(13), says(13..17, Owner::Cpu, waits, 3));
-    assert_eq!(stores(31), says(31..35, Owner::Cpu, waits, 3));
-    assert_eq!([stores(12), stores(32)], [None, None]);
 }

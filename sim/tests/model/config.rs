@@ -22,20 +22,19 @@ fn outer(line: usize, granule: usize) -> Option<Outer> {
 
 #[test]
 fn a_line_or_a_granule_that_is_no_power_of_two_is_refused_at_either_level() {
-    for value in [0, 24] {
+    for (size, value) in [(0, 0), (24, 24)] {
         let line = Config {
-            line: value,
+            line: size,
             ..plain()
         };
         let granule = Config {
-            granule: value,
+            granule: size,
             ..plain()
         };
-        let value = value as u64;
         for config in [line, granule] {
             assert_eq!(refusal(config), Error::NotPowerOfTwo { value });
         }
-        for outer in [outer(value as usize, 16), outer(16, value as usize)] {
+        for outer in [outer(size, 16), outer(16, size)] {
             let config = Config { outer, ..plain() };
             assert_eq!(refusal(config), Error::NotPowerOfTwo { value });
         }

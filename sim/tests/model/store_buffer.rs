@@ -38,8 +38,8 @@ fn in_memory(bench: &Bench<'_>) -> [u8; 4] {
 
 /// Stores 1, 2, 3 and 4, one to each line.
 fn four_stores(bench: &Bench<'_>) {
-    for line in 0..4 {
-        bench.store(line * 16, 16, line as u8 + 1);
+    for (line, value) in (1..=4).enumerate() {
+        bench.store(line * 16, 16, value);
     }
 }
 
