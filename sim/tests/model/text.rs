@@ -292,7 +292,7 @@ fn a_violation_is_one_sentence_after_another() {
     let violation = ran.violation.unwrap();
     assert_eq!(
         violation.to_string(),
-        "V9: a barrier is missing; bytes 0x0..0x1, owner: the CPU; between the last store or maintenance and the doorbell; at \
+        "V9: a barrier is missing; bytes 0x0..0x10, owner: the CPU; between the last store or maintenance and the doorbell; at \
          step 2"
     );
     let bare = Violation {
@@ -303,7 +303,7 @@ fn a_violation_is_one_sentence_after_another() {
     };
     assert_eq!(
         bare.to_string(),
-        "V9: a barrier is missing; bytes 0x0..0x1, owner: the rest of a lent granule; found 0x00 instead of 0xff; at step 2"
+        "V9: a barrier is missing; bytes 0x0..0x10, owner: the rest of a lent granule; found 0x00 instead of 0xff; at step 2"
     );
 }
 
