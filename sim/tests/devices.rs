@@ -196,8 +196,17 @@ fn a_late_device_that_is_believed_writes_to_memory_of_a_new_owner() {
         drop(victim);
         Ok(())
     };
-    let late = sim::find(&Config::default(), Adversary::all(20), driver).unwrap_err();
-    assert_eq!(late.violation.oracle, Oracle::Reused);
+    // When the device goes on decides: with the memory a new owner's, or still between the completion and the hand-back.
+    let runs = Adversary::all(100).map(|one| sim::trial::run(&Config::default(), &one, driver));
+    let found: Vec<_> = runs
+        .filter_map(|run| run.err().map(|late| late.violation.oracle))
+        .collect();
+    assert!(found.contains(&Oracle::Reused), "{found:?}");
+    let late = [Oracle::Reused, Oracle::MissingBarrier];
+    assert!(
+        found.iter().all(|oracle| late.contains(oracle)),
+        "{found:?}"
+    );
 }
 
 #[test]

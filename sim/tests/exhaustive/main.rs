@@ -15,7 +15,7 @@ use sim::{Config, Invalidate, Maintained, Oracle, Outer, Scope, Start, explore, 
 const LIMIT: usize = 400_000;
 
 /// States that it must find, or it was no search.
-const FEWEST: usize = 2_000;
+const FEWEST: usize = 1_500;
 
 /// A machine of `lines` lines of two bytes, of one level, whose core has a store buffer of one store.
 fn one_level(lines: usize) -> Config {

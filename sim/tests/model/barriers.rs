@@ -68,7 +68,7 @@ fn the_barrier_before_the_doorbell_comes_after_maintenance_which_is_complete() {
     let without = |step| missing(&plain(), |bench| hands_over(bench, step));
     let all = usize::MAX;
     assert_eq!(without(all), None);
-    assert_eq!(without(3), says(16..17, Owner::Cpu, TO_DOORBELL, 3));
+    assert_eq!(without(3), says(16..32, Owner::Cpu, TO_DOORBELL, 3));
     let incomplete = "clean of its line is not complete at the hand-over";
     assert_eq!(without(2), says(16..32, Owner::Cpu, incomplete, 3));
     // Nothing was issued: nothing is missing.
@@ -100,10 +100,11 @@ fn what_the_cpu_does_elsewhere_needs_no_barrier() {
             bench.cpu.lend(16, 16, ToDevice);
         }
     };
-    let said = |byte: usize| says(byte..byte + 1, Owner::Cpu, TO_DOORBELL, 2);
+    // Of four bytes that were stored, those that are lent.
+    let said = |bytes| says(bytes, Owner::Cpu, TO_DOORBELL, 2);
     assert_eq!(
         [13, 31].map(|at| missing(&plain(), program(at))),
-        [said(16), said(31)]
+        [said(16..17), said(31..32)]
     );
     assert_eq!(
         [12, 32].map(|at| missing(&plain(), program(at))),
@@ -128,7 +129,7 @@ fn the_barrier_before_the_doorbell_comes_after_the_last_store() {
         ..plain()
     };
     for config in [plain(), snooped] {
-        let said = says(0..1, Owner::Cpu, TO_DOORBELL, 2);
+        let said = says(0..16, Owner::Cpu, TO_DOORBELL, 2);
         assert_eq!(missing(&config, program(false)), said);
         assert_eq!(missing(&config, program(true)), None);
     }
@@ -148,7 +149,7 @@ fn maintenance_that_takes_effect_after_the_barrier_calls_for_another() {
             bench.cpu.lend(0, 16, FromDevice);
         }
     };
-    let said = says(0..1, Owner::Cpu, TO_DOORBELL, 4);
+    let said = says(0..16, Owner::Cpu, TO_DOORBELL, 4);
     assert_eq!(missing(&plain(), program(false)), said);
     assert_eq!(missing(&plain(), program(true)), None);
 }
@@ -190,16 +191,16 @@ fn a_doorbell_finds_what_is_under_way_for_a_device() {
     };
 
     let all = 0..64;
-    let said = |byte: usize, owner, step| says(byte..byte + 1, owner, TO_DOORBELL, step);
-    assert_eq!(rings(all.clone(), stores), said(50, Owner::Both, 3));
-    assert_eq!(rings(all.clone(), invalidates), said(48, Owner::Both, 3));
-    assert_eq!(rings(all.clone(), completes), said(48, Owner::Both, 4));
+    let said = |bytes, step| says(bytes, Owner::Both, TO_DOORBELL, step);
+    assert_eq!(rings(all.clone(), stores), said(50..54, 3));
+    assert_eq!(rings(all.clone(), invalidates), said(48..64, 3));
+    assert_eq!(rings(all.clone(), completes), said(48..64, 4));
     assert_eq!(rings(all, fences), None);
 
     // One byte is the device's as well, then none is.
-    assert_eq!(rings(53..54, stores), said(53, Owner::Both, 3));
-    assert_eq!(rings(63..64, invalidates), said(63, Owner::Both, 3));
-    assert_eq!(rings(63..64, completes), said(63, Owner::Both, 4));
+    assert_eq!(rings(53..54, stores), said(53..54, 3));
+    assert_eq!(rings(63..64, invalidates), said(63..64, 3));
+    assert_eq!(rings(63..64, completes), said(63..64, 4));
     let issued = "invalidate of its line is not complete at the doorbell";
     let incomplete_at = |owner| says(48..64, owner, issued, 4);
     assert_eq!(rings(0..64, incomplete), incomplete_at(Owner::Both));
@@ -255,7 +256,7 @@ fn the_barrier_after_a_completion_comes_before_the_hand_back_whatever_was_lent()
         }
     };
     for direction in [ToDevice, FromDevice, Bidirectional] {
-        let said = says(16..17, Owner::Device(direction), TO_HAND_BACK, 2);
+        let said = says(16..32, Owner::Device(direction), TO_HAND_BACK, 2);
         assert_eq!(missing(&plain(), program(direction, false)), said);
         assert_eq!(missing(&plain(), program(direction, true)), None);
     }
@@ -307,7 +308,7 @@ fn one_barrier_after_the_completions_is_enough_for_what_was_lent_before_it() {
             bench.cpu.take_back(16, 16);
         }
     };
-    let said = says(16..17, Owner::Device(FromDevice), TO_HAND_BACK, 5);
+    let said = says(16..32, Owner::Device(FromDevice), TO_HAND_BACK, 5);
     assert_eq!(missing(&plain(), program(true)), said);
     assert_eq!(missing(&plain(), program(false)), None);
 }
@@ -324,7 +325,7 @@ fn memory_that_both_use_comes_back_after_the_barrier_too() {
             bench.cpu.take_back(16, 16);
         }
     };
-    let said = says(16..17, Owner::Both, TO_HAND_BACK, 2);
+    let said = says(16..32, Owner::Both, TO_HAND_BACK, 2);
     assert_eq!(missing(&plain(), program(false)), said);
     assert_eq!(missing(&plain(), program(true)), None);
 }
