@@ -90,7 +90,7 @@ pub unsafe extern "C" fn golden_invalidate(caches: &Caches, range: LineRange<'_>
 /// The register that tells the geometry, read and decoded.
 #[unsafe(no_mangle)]
 pub extern "C" fn golden_geometry() -> usize {
-    Aarch64Caches::geometry_of_this_core().map_or(0, |geometry| geometry.line())
+    Caches::geometry_of_this_core().map_or(0, |geometry| geometry.line())
 }
 
 /// What a register of 32 bits holds of an address.

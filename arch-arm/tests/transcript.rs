@@ -149,7 +149,7 @@ fn coherent_memory_needs_barriers_and_no_maintenance() {
 
 #[test]
 fn coherent_memory_that_is_taken_back_is_read_after_the_completion_barrier() {
-    let device = Board::new(CORTEX_A72, 4096).device(Snooping::DoesNotSnoop);
+    let device = board(CORTEX_A72, 4096).device(Snooping::DoesNotSnoop);
     let ring = device.allocate_coherent(4096).unwrap().publish();
     assert_eq!(executed(), [DmbOsh]);
 

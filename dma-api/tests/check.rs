@@ -7,13 +7,15 @@
     reason = "a test makes the mistakes, calculates, and panics"
 )]
 
+mod common;
+
 use core::{cell::RefCell, num::NonZeroUsize, panic::Location, ptr::NonNull};
 
 use dma_api::{
-    Alignment, Assembled, Bidirectional, Block, BusMap, Checked, CpuOwned, DataDirection, Device,
-    DeviceOwned, DirectMap, Direction, DmaAddr, DmaAllocator, DmaRange, DmaSync, Error, Event,
-    FromDevice, Geometry, Ledger, Limits, LineRange, Machine, NoCoherentMemory, Notice, Parts,
-    PhysAddr, PhysRange, Pool, Refused, Region, Request, Slot, Snooping, ToDevice, Window,
+    Bidirectional, Block, BusMap, Checked, CpuOwned, DataDirection, Device, DeviceOwned, DirectMap,
+    Direction, DmaAddr, DmaAllocator, DmaRange, DmaSync, Error, Event, FromDevice, Geometry,
+    Ledger, Limits, LineRange, Machine, Notice, PhysAddr, PhysRange, Refused, Request, Snooping,
+    ToDevice,
     check::{Access, Barrier, Finding, Kind, Sink, State, Subject},
     handover::{Edge, Maintenance},
     observe::DeviceNotice,
@@ -1293,7 +1295,7 @@ fn a_block_that_is_refused_is_still_handed_out() {
     let mut elsewhere = [0; 64];
     // SAFETY: not at all: the CPU does not see the block there.
     let moved = unsafe { Block::new((&mut elsewhere[..]).into(), block.phys().start()) }.unwrap();
-    checked.memory().free(moved).unwrap_err();
+    drop(checked.memory().free(moved).unwrap_err());
     assert_eq!(told.kinds(), [Kind::FreeRefused]);
 
     let dma = machine.bus().to_dma(block.phys()).unwrap();
@@ -1662,53 +1664,9 @@ fn a_checked_machine_can_be_a_static() {
     struct Nowhere;
 }
 
-/// Caches of 64-byte lines that nobody looks behind, and that any number of threads may use.
-struct NoCaches;
-
-// SAFETY: no device accesses the test's memory.
-unsafe impl DmaSync for NoCaches {
-    fn geometry(&self) -> Geometry {
-        Geometry::new(64, 64).unwrap()
-    }
-    fn clean(&self, _: LineRange<'_>) {}
-    unsafe fn invalidate(&self, _: LineRange<'_>) {}
-    fn clean_and_invalidate(&self, _: LineRange<'_>) {}
-    fn complete(&self) {}
-    fn before_doorbell(&self, _: NonNull<u8>) {}
-    fn after_completion(&self, _: NonNull<u8>) {}
-}
-
-type WithoutCaches = Assembled<'static, NoCaches, &'static Pool<8>, NoCoherentMemory>;
-
-/// A machine of `len` bytes whose parts live for ever.
-fn without_caches(len: usize) -> &'static WithoutCaches {
-    fn leak<T>(value: T) -> &'static T {
-        Box::leak(Box::new(value))
-    }
-    let memory = Box::leak(vec![0_u128; len / 8].into_boxed_slice());
-    let start = NonNull::from(&mut memory[..]).cast::<u8>();
-    // SAFETY: half of the memory is enough for what is left behind the first multiple of 64.
-    let start = unsafe { start.add(start.align_offset(64)) };
-    let (phys, unit) = (PhysAddr::new(0x8000_0000), Alignment::new(64).unwrap());
-    let pool: &'static Pool<8> = leak(Pool::new());
-    // SAFETY: the memory is leaked, and the pool's alone.
-    unsafe { pool.adopt(start, phys, len, unit) }.unwrap();
-    let parts = Parts {
-        sync: NoCaches,
-        memory: pool,
-        coherent_source: NoCoherentMemory,
-        // SAFETY: as above.
-        direct_map: DirectMap::one(leak(unsafe { Region::new(start, phys, len) }.unwrap())),
-        bus: BusMap::one(leak(Window::identity(phys, len as u64).unwrap())),
-        ledger: leak(Ledger::<[Slot; 32]>::new()),
-    };
-    // SAFETY: they were made for one another.
-    leak(unsafe { Assembled::new(parts) })
-}
-
 #[test]
 fn drivers_on_several_threads_are_not_mistaken_for_one_another() {
-    let machine = without_caches(4 << 10);
+    let machine = common::without_caches(4 << 10);
     let print = |finding: &Finding| eprintln!("{finding}");
     let checked: Checked<_, 16, _> = Checked::new(machine, print).with_sums();
 

@@ -292,7 +292,7 @@ fn a_violation_is_one_sentence_after_another() {
     let violation = ran.violation.unwrap();
     assert_eq!(
         violation.to_string(),
-        "V9: a barrier is missing; bytes 0x0..0x1, owner: the CPU; between the last store or maintenance and the doorbell; at \
+        "V9: a barrier is missing; bytes 0x0..0x10, owner: the CPU; between the last store or maintenance and the doorbell; at \
          step 2"
     );
     let bare = Violation {

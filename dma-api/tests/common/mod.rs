@@ -1,0 +1,54 @@
+//! A machine for tests that need no simulator: memory of the host, and caches that nobody looks behind.
+
+use core::ptr::NonNull;
+
+use dma_api::{
+    Alignment, Assembled, BusMap, DirectMap, DmaSync, Geometry, Ledger, LineRange,
+    NoCoherentMemory, Parts, PhysAddr, Pool, Region, Slot, Window,
+};
+
+/// Caches of 64-byte lines that nobody looks behind, and that any number of threads may use.
+#[derive(Debug)]
+pub(crate) struct NoCaches;
+
+// SAFETY: no device accesses the test's memory.
+unsafe impl DmaSync for NoCaches {
+    fn geometry(&self) -> Geometry {
+        Geometry::new(64, 64).unwrap()
+    }
+    fn clean(&self, _: LineRange<'_>) {}
+    unsafe fn invalidate(&self, _: LineRange<'_>) {}
+    fn clean_and_invalidate(&self, _: LineRange<'_>) {}
+    fn complete(&self) {}
+    fn before_doorbell(&self, _: NonNull<u8>) {}
+    fn after_completion(&self, _: NonNull<u8>) {}
+}
+
+/// A machine that any number of threads may use at once, which the simulated one is not.
+pub(crate) type WithoutCaches = Assembled<'static, NoCaches, &'static Pool<8>, NoCoherentMemory>;
+
+/// A machine of `len` bytes, a multiple of 64, whose parts live for ever.
+pub(crate) fn without_caches(len: usize) -> &'static WithoutCaches {
+    fn leak<T>(value: T) -> &'static T {
+        Box::leak(Box::new(value))
+    }
+    let memory = Box::leak(vec![0_u128; len / 8].into_boxed_slice());
+    let start = NonNull::from(&mut memory[..]).cast::<u8>();
+    // SAFETY: half of the memory is enough for what is left behind the first multiple of 64.
+    let start = unsafe { start.add(start.align_offset(64)) };
+    let (phys, unit) = (PhysAddr::new(0x8000_0000), Alignment::new(64).unwrap());
+    let pool: &'static Pool<8> = leak(Pool::new());
+    // SAFETY: the memory is leaked, and the pool's alone.
+    unsafe { pool.adopt(start, phys, len, unit) }.unwrap();
+    let parts = Parts {
+        sync: NoCaches,
+        memory: pool,
+        coherent_source: NoCoherentMemory,
+        // SAFETY: as above.
+        direct_map: DirectMap::one(leak(unsafe { Region::new(start, phys, len) }.unwrap())),
+        bus: BusMap::one(leak(Window::identity(phys, len as u64).unwrap())),
+        ledger: leak(Ledger::<[Slot; 32]>::new()),
+    };
+    // SAFETY: they were made for one another.
+    leak(unsafe { Assembled::new(parts) })
+}
