@@ -2,7 +2,10 @@
 
 use dma_api::{DmaAddr, Error, Geometry, PhysAddr, Snooping};
 
-use crate::{adversary::Adversary, layout::CacheId};
+use crate::{
+    adversary::Adversary,
+    layout::{CacheId, Layout, Level, Place, Scope},
+};
 
 /// What a simulated machine is like. [`presets`](crate::presets) has the machines of the field.
 #[derive(Clone, Debug)]
@@ -81,15 +84,6 @@ pub enum Maintained {
     ByItself,
 }
 
-/// How far maintenance of the inner level reaches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// All cores.
-    AllCores,
-    /// The core that executes it.
-    ThisCore,
-}
-
 /// What the hardware has for an invalidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invalidate {
@@ -161,6 +155,64 @@ impl Config {
     #[must_use]
     pub const fn outer_cache(&self) -> CacheId {
         CacheId::inner(self.cores, 0, self.colours)
+    }
+
+    /// The layout of a machine.
+    ///
+    /// # Errors
+    /// What [`Geometry::new`](dma_api::Geometry::new) refuses; [`Error::Misaligned`] for a memory or a unit that is not whole granules;
+    /// [`Error::ZeroLength`] for one of no core, colour or byte.
+    pub(crate) fn layout(&self) -> Result<Layout, Error> {
+        let geometry = self.geometry()?;
+        let alignment = geometry.granule() as u64;
+        for addr in [self.cached_len as u64, self.uncached_len as u64, self.unit] {
+            if !addr.is_multiple_of(alignment) {
+                return Err(Error::Misaligned { addr, alignment });
+            }
+        }
+        if self.cores == 0 || self.colours == 0 || self.cached_len == 0 {
+            return Err(Error::ZeroLength);
+        }
+
+        let mut levels = vec![Level {
+            granule: self.granule,
+        }];
+        let mut caches = Vec::new();
+        for core in 0..self.cores {
+            for colour in 0..self.colours {
+                caches.push(Place {
+                    level: 0,
+                    core: Some(core),
+                    colour,
+                });
+            }
+        }
+        if let Some(outer) = self.outer {
+            levels.push(Level {
+                granule: outer.granule,
+            });
+            caches.push(Place {
+                level: 1,
+                core: None,
+                colour: 0,
+            });
+        }
+        Ok(Layout {
+            len: self.cached_len + self.uncached_len,
+            cached_len: self.cached_len,
+            line: geometry.line(),
+            granule: geometry.granule(),
+            levels,
+            caches,
+            cores: self.cores,
+            colours: self.colours,
+            scope: self.scope,
+            fills: self.fills_speculatively,
+            ordered_by_address: self.ordered_by_address,
+            store_buffer: self.store_buffer,
+            rogue_dirty: self.rogue_dirty,
+            uncached_alias: self.uncached_alias,
+        })
     }
 
     /// What software must know of all levels together.

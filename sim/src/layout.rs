@@ -2,10 +2,6 @@
 
 use std::ops::Range;
 
-use dma_api::Error;
-
-use crate::config::{Config, Scope};
-
 /// A cache among all of a machine's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CacheId(pub(crate) usize);
@@ -15,6 +11,15 @@ impl CacheId {
     pub(crate) const fn inner(core: usize, colour: usize, colours: usize) -> Self {
         Self(core * colours + colour)
     }
+}
+
+/// How far maintenance of the inner level reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All cores.
+    AllCores,
+    /// The core that executes it.
+    ThisCore,
 }
 
 /// Where the CPU sees memory.
@@ -64,68 +69,6 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// The layout of a machine.
-    ///
-    /// # Errors
-    /// What [`Geometry::new`](dma_api::Geometry::new) refuses; [`Error::Misaligned`] for a memory or a unit that is not whole granules;
-    /// [`Error::ZeroLength`] for one of no core, colour or byte.
-    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
-        let geometry = config.geometry()?;
-        let alignment = geometry.granule() as u64;
-        for addr in [
-            config.cached_len as u64,
-            config.uncached_len as u64,
-            config.unit,
-        ] {
-            if !addr.is_multiple_of(alignment) {
-                return Err(Error::Misaligned { addr, alignment });
-            }
-        }
-        if config.cores == 0 || config.colours == 0 || config.cached_len == 0 {
-            return Err(Error::ZeroLength);
-        }
-
-        let mut levels = vec![Level {
-            granule: config.granule,
-        }];
-        let mut caches = Vec::new();
-        for core in 0..config.cores {
-            for colour in 0..config.colours {
-                caches.push(Place {
-                    level: 0,
-                    core: Some(core),
-                    colour,
-                });
-            }
-        }
-        if let Some(outer) = config.outer {
-            levels.push(Level {
-                granule: outer.granule,
-            });
-            caches.push(Place {
-                level: 1,
-                core: None,
-                colour: 0,
-            });
-        }
-        Ok(Self {
-            len: config.cached_len + config.uncached_len,
-            cached_len: config.cached_len,
-            line: geometry.line(),
-            granule: geometry.granule(),
-            levels,
-            caches,
-            cores: config.cores,
-            colours: config.colours,
-            scope: config.scope,
-            fills: config.fills_speculatively,
-            ordered_by_address: config.ordered_by_address,
-            store_buffer: config.store_buffer,
-            rogue_dirty: config.rogue_dirty,
-            uncached_alias: config.uncached_alias,
-        })
-    }
-
     /// The lines of all caches, which are as long as the shortest.
     pub(crate) fn lines(&self) -> usize {
         self.cached_len / self.line

@@ -61,12 +61,13 @@ pub mod trial;
 pub mod explore;
 
 pub use adversary::Adversary;
-pub use config::{Config, Invalidate, Maintained, Outer, Scope, Start};
+pub use config::{Config, Invalidate, Maintained, Outer, Start};
 pub use cpu::Cpu;
 pub use devices::{Descriptor, RingDevice, ScatterGather};
 pub use engine::{BusFault, DmaEngine, Manners, Started, Task};
 pub use explore::explore;
 pub use history::History;
+pub use layout::Scope;
 pub use live::StepCounts;
 pub use machine::{Failure, SimMachine, Snooped};
 pub use memory::{SimCoherent, SimPool};

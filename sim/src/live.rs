@@ -11,7 +11,7 @@ use crate::{
     adversary::{Adversary, Hardware},
     config::{Config, Start},
     history::{Entry, History},
-    layout::{Layout, Mapping},
+    layout::Mapping,
     state::{Line, State},
     steps::{Operation, Reach, Step},
     views::View,
@@ -56,7 +56,7 @@ pub(crate) struct Live {
 
 impl Shared {
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
-        let layout = Layout::new(config)?;
+        let layout = config.layout()?;
         let dirty = config.start == Start::Dirty;
         let mut views: Vec<View> = (0..layout.colours)
             .map(|colour| View::new(Mapping::Cached(colour), layout.len))

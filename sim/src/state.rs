@@ -469,7 +469,7 @@ impl State {
 
     /// The caches an operation reaches, in the order in which it must go through them.
     fn reached(&self, issued: &Issued) -> Vec<CacheId> {
-        use crate::config::Scope;
+        use crate::layout::Scope;
         let reaches = |cache: &CacheId| {
             let place = self.layout.caches[cache.0];
             let level = match issued.reach {
