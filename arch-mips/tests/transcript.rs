@@ -152,6 +152,7 @@ fn to_device_writes_each_line_back_once_then_syncs_and_hand_back_only_syncs() {
 fn from_device_is_maintained_before_and_after() {
     let board = board(probed());
     assert!(board.sync.invalidate_may_write_back() && board.sync.fills_speculatively());
+    assert!(board.sync.has_data_cache());
     let device = board.device(Snooping::DoesNotSnoop);
 
     let lent = device.allocate::<FromDevice>(65).unwrap().sync_for_device();
@@ -375,6 +376,33 @@ fn a_range_at_the_end_of_kseg0_has_its_last_line_maintained() {
         executed(),
         [HitWritebackInvD(first), HitWritebackInvD(first + 32)]
     );
+}
+
+#[test]
+fn every_text_contains_its_numbers() {
+    let (level, line) = (2, 32);
+    let cases: [(Error, &[&str]); 3] = [
+        (
+            Error::Reserved {
+                field: "Config1.DL",
+                value: 7,
+            },
+            &["Config1.DL", "7"],
+        ),
+        (Error::OuterCache { level, line }, &["2", "32"]),
+        (
+            Error::BeyondKseg {
+                first: 0x1234,
+                last: 0x5678,
+            },
+            &["0x1234", "0x5678"],
+        ),
+    ];
+
+    for (error, numbers) in cases {
+        let text = error.to_string();
+        assert!(numbers.iter().all(|number| text.contains(number)), "{text}");
+    }
 }
 
 #[test]

@@ -361,6 +361,16 @@ fn a_second_level_begins_when_the_first_is_complete() {
 }
 
 #[test]
+fn a_block_that_is_refused_is_refused_with_its_size() {
+    // SAFETY: no value is made.
+    let refused = unsafe { ZicbomCaches::new(48) }.map(|_| ());
+
+    let error = arch_riscv::Error::BlockSize { bytes: 48 };
+    assert_eq!(refused, Err(error));
+    assert_eq!(error.to_string(), "a cache block does not have 48 bytes");
+}
+
+#[test]
 fn each_thread_has_its_own_transcript() {
     arch_riscv::insn::fence_rw_ow();
     let other = std::thread::spawn(executed).join().unwrap();

@@ -259,6 +259,7 @@ fn the_line_is_the_one_that_cpuid_tells() {
         CleanAndInvalidate::Clflushopt
     );
     assert_eq!(caches.features().clean, Clean::Clwb);
+    assert!(caches.invalidate_may_write_back());
 
     let start = NonNull::new(allocate().as_ptr().wrapping_add(40)).unwrap();
     let memory = NonNull::slice_from_raw_parts(start, 25);
