@@ -233,6 +233,36 @@ fn v10_a_device_that_is_late_uses_what_is_the_programs_again() {
 }
 
 #[test]
+fn v10_an_allocator_of_the_programs_own_is_looked_at_as_well() {
+    let zeros = |bench: &Bench<'_>| bench.cpu.store(0, &[0; 64]);
+    let handed_out = verdict(&plain(), |bench| {
+        zeros(bench);
+        bench.cpu.hand_out(0, 32);
+        bench.cpu.hand_out(16, 32);
+    });
+    let detail = "an allocator hands them out";
+    let twice = says(Oracle::Reused, 16, Owner::Program, detail, 2);
+    assert_eq!(handed_out, twice);
+
+    let freed = |bytes: Range<usize>| {
+        verdict(&plain(), |bench| {
+            zeros(bench);
+            bench.cpu.hand_out(0, 64);
+            bench.cpu.share(16, 16);
+            bench.cpu.give_back(bytes.start, bytes.len());
+            bench.cpu.hand_out(bytes.start, bytes.len());
+        })
+    };
+    let shared = says(Oracle::Reused, 16, Owner::Both, "they are freed", 3);
+    assert_eq!(freed(0..32), shared);
+    assert_eq!(
+        freed(0..16),
+        None,
+        "what was given back is handed out again"
+    );
+}
+
+#[test]
 fn v12_maintenance_of_lines_that_hold_no_byte_of_any_buffer() {
     let config = Config {
         granule: 32,
@@ -287,6 +317,27 @@ fn v11_a_former_owners_bytes_are_copied_to_a_new_one() {
     };
     assert_eq!(copies(32), Some(leaked));
     assert_eq!(copies(0), None);
+}
+
+#[test]
+fn v11_an_allocator_hands_out_memory_that_is_not_zero() {
+    let hands_out = |len: usize| {
+        run(&plain(), |bench| {
+            bench.cpu.store(0, &[0; 20]);
+            bench.cpu.hand_out(0, len);
+        })
+        .violation
+    };
+    let leaked = Violation {
+        oracle: Oracle::Leaked,
+        bytes: 20..21,
+        owner: Owner::Nobody,
+        values: Some((0xa5, 0)),
+        detail: "an allocator hands out memory that is not zero".to_owned(),
+        step: 1,
+    };
+    assert_eq!(hands_out(21), Some(leaked));
+    assert_eq!(hands_out(20), None);
 }
 
 #[test]
