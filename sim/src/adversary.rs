@@ -224,7 +224,9 @@ impl Hardware<'_> {
                     && self.state.layout.rogue_dirty
                     && issued.operation == Operation::Clean,
             };
-            self.make(step);
+            if !self.make(step) {
+                return;
+            }
         }
     }
 
