@@ -301,21 +301,29 @@ impl State {
         if let Some(byte) = range.clone().find(taken) {
             self.report(Oracle::Reused, byte..byte + 1, None, "they are lent");
         }
-        self.judge_fence(range.clone());
-        self.judge_in_flight(&range, "the hand-over");
-        self.judge_stores(&range, "the hand-over");
+        self.judge_fence(&range, "the hand-over");
         self.own(range.clone(), Owner::Device(direction));
         self.snooped[range.clone()].fill(route == Route::Caches);
         self.in_use[range.clone()].fill(true);
         self.judge_dirty(range);
     }
 
-    /// The doorbell does not overtake a store to these bytes, or their maintenance.
-    fn judge_fence(&mut self, range: Range<usize>) {
-        if let Some(bytes) = first_run(&self.unfenced, range) {
+    /// The doorbell does not overtake a store to these bytes, or their maintenance. What it would overtake by itself is
+    /// said first.
+    fn judge_fence(&mut self, range: &Range<usize>, moment: &str) {
+        self.judge_stores(range, moment);
+        self.judge_in_flight(range, moment);
+        if let Some(bytes) = self.first_run(&self.unfenced, range) {
             let detail = "between the last store or maintenance and the doorbell";
             self.report(Oracle::MissingBarrier, bytes, None, detail);
         }
+    }
+
+    /// The first bytes of the range, side by side and of one owner, of which something is true.
+    fn first_run(&self, is_so: &[bool], range: &Range<usize>) -> Option<Range<usize>> {
+        let first = range.clone().find(|byte| is_so[*byte])?;
+        let ends = |byte: &usize| !is_so[*byte] || self.owners[*byte] != self.owners[first];
+        Some(first..(first..range.end).find(ends).unwrap_or(range.end))
     }
 
     /// No line that the device may write is dirty anywhere.
@@ -340,44 +348,45 @@ impl State {
 
     /// No maintenance of the bytes' lines is under way.
     fn judge_in_flight(&mut self, range: &Range<usize>, moment: &str) {
-        if range.is_empty() {
-            return;
-        }
-        let lines = self.layout.lines_of(range);
-        let issued = |issued: &&Issued| lines.contains(&issued.line);
-        if let Some(Issued {
-            operation, line, ..
-        }) = self.issued.iter().find(issued)
-        {
+        let issued = self.issued.iter().find_map(|issued| {
+            let bytes = common(range, &self.layout.line_bytes(issued.line))?;
+            Some((issued.operation, bytes))
+        });
+        if let Some((operation, bytes)) = issued {
             let detail = format!("{operation} of its line is not complete at {moment}");
-            let bytes = self.layout.line_bytes(*line);
             self.report(Oracle::MissingBarrier, bytes, None, detail);
         }
     }
 
     /// No store to the bytes waits where a device does not see it.
     fn judge_stores(&mut self, range: &Range<usize>, moment: &str) {
-        let waits = |store: &&crate::state::Waiting| {
-            store.at < range.end && range.start < store.at + store.cells.len()
-        };
-        if let Some(store) = self.buffers.iter().flatten().find(waits) {
-            let bytes = store.at..store.at + store.cells.len();
+        let mut stores = self.buffers.iter().flatten();
+        if let Some(bytes) =
+            stores.find_map(|store| common(range, &(store.at..store.at + store.cells.len())))
+        {
             let detail = format!("a store is in a store buffer at {moment}");
             self.report(Oracle::MissingBarrier, bytes, None, detail);
         }
     }
 
     fn hand_back(&mut self, range: Range<usize>) {
-        if let Some(bytes) = first_run(&self.in_use, range.clone()) {
+        let under_way = self.posted.iter().find_map(|posted| {
+            let bytes = common(&range, &posted.range())?;
+            Some((posted.honest, bytes))
+        });
+        if let Some((honest, bytes)) = under_way {
+            let (oracle, device) = match honest {
+                true => (Oracle::MissingBarrier, "a device"),
+                false => (Oracle::Reused, "a device that is late"),
+            };
+            let detail = format!("a write of {device} is under way at the hand-back");
+            self.report(oracle, bytes, None, detail);
+        }
+        if let Some(bytes) = self.first_run(&self.in_use, &range) {
             let detail = "between the completion and the hand-back";
             self.report(Oracle::MissingBarrier, bytes, None, detail);
         }
         self.judge_in_flight(&range, "the hand-back");
-        if let Some(posted) = self.posted.iter().find(|posted| posted.overlaps(&range)) {
-            let bytes = posted.range();
-            let detail = "a device's write is under way at the hand-back";
-            self.report(Oracle::MissingBarrier, bytes, None, detail);
-        }
         self.judge_stale(range.clone());
         self.live[range.clone()].fill(true);
         self.own(range, Owner::Cpu);
@@ -422,9 +431,7 @@ impl State {
                 continue;
             };
             let range = *first..last + 1;
-            self.judge_fence(range.clone());
-            self.judge_in_flight(&range, "the doorbell");
-            self.judge_stores(&range, "the doorbell");
+            self.judge_fence(&range, "the doorbell");
             self.judge_dirty(range);
         }
     }
@@ -456,7 +463,10 @@ impl State {
             self.report(oracle, byte..byte + 1, None, detail);
         }
 
-        self.in_use[range.clone()].fill(true);
+        // No barrier waits for a device that says too early that it is done.
+        if honest {
+            self.in_use[range.clone()].fill(true);
+        }
         match access {
             Access::Read { .. } => self.device_reads(route, range),
             Access::Write { at, bytes } => {
@@ -593,9 +603,8 @@ impl State {
     }
 }
 
-/// The first bytes of the range, side by side, of which something is true.
-fn first_run(is_so: &[bool], range: Range<usize>) -> Option<Range<usize>> {
-    let first = range.clone().find(|byte| is_so[*byte])?;
-    let end = (first..range.end).find(|byte| !is_so[*byte]);
-    Some(first..end.unwrap_or(range.end))
+/// The bytes that two ranges have in common.
+fn common(one: &Range<usize>, other: &Range<usize>) -> Option<Range<usize>> {
+    let both = one.start.max(other.start)..one.end.min(other.end);
+    (!both.is_empty()).then_some(both)
 }

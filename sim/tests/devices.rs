@@ -196,15 +196,13 @@ fn a_late_device_that_is_believed_writes_to_memory_of_a_new_owner() {
         drop(victim);
         Ok(())
     };
-    // When the device goes on decides: with the memory a new owner's, or still between the completion and the hand-back.
     let runs = Adversary::all(100).map(|one| sim::trial::run(&Config::default(), &one, driver));
     let found: Vec<_> = runs
         .filter_map(|run| run.err().map(|late| late.violation.oracle))
         .collect();
-    assert!(found.contains(&Oracle::Reused), "{found:?}");
-    let late = [Oracle::Reused, Oracle::MissingBarrier];
+    assert!(!found.is_empty(), "some let it write as late as that");
     assert!(
-        found.iter().all(|oracle| late.contains(oracle)),
+        found.iter().all(|oracle| *oracle == Oracle::Reused),
         "{found:?}"
     );
 }

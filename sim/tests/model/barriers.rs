@@ -86,8 +86,8 @@ fn maintenance_of_other_lines_may_be_under_way_at_a_hand_over() {
         })
     };
     let detail = "clean of its line is not complete at the hand-over";
-    let incomplete = |line: usize| says(line * 16..line * 16 + 16, Owner::Cpu, detail, 3);
-    let expected = [incomplete(0), incomplete(1), None, None];
+    let incomplete = |byte: usize| says(byte..byte + 1, Owner::Cpu, detail, 3);
+    let expected = [incomplete(15), incomplete(16), None, None];
     assert_eq!([0, 1, 2, 3].map(under_way), expected);
 }
 
@@ -191,20 +191,20 @@ fn a_doorbell_finds_what_is_under_way_for_a_device() {
     };
 
     let all = 0..64;
-    let said = |bytes, step| says(bytes, Owner::Both, TO_DOORBELL, step);
-    assert_eq!(rings(all.clone(), stores), said(50..54, 3));
-    assert_eq!(rings(all.clone(), invalidates), said(48..64, 3));
-    assert_eq!(rings(all.clone(), completes), said(48..64, 4));
+    let waits = "a store is in a store buffer at the doorbell";
+    let issued = "invalidate of its line is not complete at the doorbell";
+    let said = |bytes, detail, step| says(bytes, Owner::Both, detail, step);
+    assert_eq!(rings(all.clone(), stores), said(50..54, waits, 3));
+    assert_eq!(rings(all.clone(), invalidates), said(48..64, issued, 3));
+    assert_eq!(rings(all.clone(), completes), said(48..64, TO_DOORBELL, 4));
+    assert_eq!(rings(all.clone(), incomplete), said(48..64, issued, 4));
     assert_eq!(rings(all, fences), None);
 
     // One byte is the device's as well, then none is.
-    assert_eq!(rings(53..54, stores), said(53..54, 3));
-    assert_eq!(rings(63..64, invalidates), said(63..64, 3));
-    assert_eq!(rings(63..64, completes), said(63..64, 4));
-    let issued = "invalidate of its line is not complete at the doorbell";
-    let incomplete_at = |owner| says(48..64, owner, issued, 4);
-    assert_eq!(rings(0..64, incomplete), incomplete_at(Owner::Both));
-    assert_eq!(rings(63..64, incomplete), incomplete_at(Owner::Cpu));
+    assert_eq!(rings(53..54, stores), said(53..54, waits, 3));
+    assert_eq!(rings(63..64, invalidates), said(63..64, issued, 3));
+    assert_eq!(rings(63..64, completes), said(63..64, TO_DOORBELL, 4));
+    assert_eq!(rings(63..64, incomplete), said(63..64, issued, 4));
     for step in [stores, invalidates, completes, incomplete] {
         assert_eq!(rings(0..48, step), None, "the CPU's own memory");
     }
@@ -284,11 +284,46 @@ fn what_a_device_does_after_the_barrier_calls_for_another() {
             bench.cpu.take_back(16, 16);
         }
     };
-    for (read, step) in [(true, 4), (false, 5)] {
-        let said = says(16..17, Owner::Device(Bidirectional), TO_HAND_BACK, step);
+    let under_way = "a write of a device is under way at the hand-back";
+    for (read, detail, step) in [(true, TO_HAND_BACK, 4), (false, under_way, 5)] {
+        let said = says(16..17, Owner::Device(Bidirectional), detail, step);
         assert_eq!(missing(&plain(), program(read, false)), said);
         assert_eq!(missing(&plain(), program(read, true)), None);
     }
+}
+
+#[test]
+fn a_devices_write_that_has_arrived_calls_for_the_barrier_all_the_same() {
+    let program = |waits: bool| {
+        move |bench: &Bench<'_>| {
+            bench.cpu.own(0, 64);
+            bench.cpu.lend(16, 16, FromDevice);
+            bench.cpu.after_completion();
+            bench.device_writes(20, 2, 7);
+            bench.device().settle();
+            if waits {
+                bench.cpu.after_completion();
+            }
+            bench.cpu.take_back(16, 16);
+        }
+    };
+    let said = says(20..22, Owner::Device(FromDevice), TO_HAND_BACK, 5);
+    assert_eq!(missing(&plain(), program(false)), said);
+    assert_eq!(missing(&plain(), program(true)), None);
+}
+
+#[test]
+fn what_is_said_to_miss_a_barrier_has_one_owner() {
+    let said = missing(&plain(), |bench| {
+        bench.cpu.own(0, 64);
+        bench.cpu.lend(16, 16, FromDevice);
+        bench.cpu.lend(32, 16, ToDevice);
+        bench.cpu.take_back(20, 20);
+    });
+    assert_eq!(
+        said,
+        says(20..32, Owner::Device(FromDevice), TO_HAND_BACK, 3)
+    );
 }
 
 #[test]

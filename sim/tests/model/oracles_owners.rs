@@ -485,6 +485,50 @@ fn v10_a_late_devices_write_arrives_when_the_bytes_are_the_programs_again() {
 }
 
 #[test]
+fn v10_a_late_devices_write_is_under_way_when_the_bytes_are_taken_back() {
+    let program = |manners: Manners, waits: bool| {
+        verdict(&plain(), |bench| {
+            lends(bench, FromDevice);
+            bench.cpu.after_completion();
+            let device = bench.device().with_manners(manners);
+            device.write(bench.cpu.dma(24), &[7]).unwrap();
+            if waits {
+                bench.cpu.after_completion();
+                bench.cpu.invalidate(16, 16);
+            }
+            bench.cpu.take_back(16, 16);
+        })
+    };
+    let owner = Owner::Device(FromDevice);
+    let late = "a write of a device that is late is under way at the hand-back";
+    let found = says(Oracle::Reused, 24, owner, late, 8);
+    assert_eq!(program(Manners::Late, false), found);
+    let honest = "a write of a device is under way at the hand-back";
+    let found = says(Oracle::MissingBarrier, 24, owner, honest, 8);
+    assert_eq!(program(Manners::Honest, false), found);
+    let both = [Manners::Late, Manners::Honest];
+    assert_eq!(both.map(|manners| program(manners, true)), [None, None]);
+}
+
+#[test]
+fn no_barrier_is_said_to_be_missing_for_what_a_late_device_does_after_it() {
+    let program = |manners: Manners| {
+        verdict(&plain(), |bench| {
+            lends(bench, ToDevice);
+            bench.cpu.after_completion();
+            let device = bench.device().with_manners(manners);
+            let _ = device.read(bench.cpu.dma(24), 1).unwrap();
+            bench.cpu.take_back(16, 16);
+        })
+    };
+    let owner = Owner::Device(ToDevice);
+    let detail = "between the completion and the hand-back";
+    let honest = says(Oracle::MissingBarrier, 24, owner, detail, 8);
+    assert_eq!(program(Manners::Honest), honest);
+    assert_eq!(program(Manners::Late), None);
+}
+
+#[test]
 fn shared_bytes_are_everybodys() {
     let ran = run(&plain(), |bench| {
         bench.uncached().store(0, &[1; 16]);

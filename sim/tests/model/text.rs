@@ -303,7 +303,7 @@ fn a_violation_is_one_sentence_after_another() {
     };
     assert_eq!(
         bare.to_string(),
-        "V9: a barrier is missing; bytes 0x0..0x1, owner: the rest of a lent granule; found 0x00 instead of 0xff; at step 2"
+        "V9: a barrier is missing; bytes 0x0..0x10, owner: the rest of a lent granule; found 0x00 instead of 0xff; at step 2"
     );
 }
 
