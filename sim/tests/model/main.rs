@@ -12,7 +12,13 @@
     reason = "buffers come back by a promise, and lines are named by pointers"
 )]
 
+// What the tests are written with.
+
 mod bench;
+
+mod verdicts;
+
+// Copies of memory, and what the hardware may do with them.
 
 mod copies;
 
@@ -20,35 +26,61 @@ mod store_buffer;
 
 mod maintenance;
 
+mod order;
+
+mod erratum;
+
 mod levels;
 
 mod cores;
 
 mod colours;
 
-mod devices;
-
 mod silent;
 
-mod oracles_values;
+// Devices.
 
-mod oracles_owners;
+mod posted;
 
-mod barriers;
+mod snooping;
 
-mod counts;
+mod started;
 
 mod engine;
 
+// What is found wrong.
+
+mod stale;
+
+mod lost;
+
+mod ownership;
+
+mod reuse;
+
+mod doorbell;
+
+mod completion;
+
+mod counts;
+
+// Machines, adversaries, and what people read.
+
 mod config;
+
+mod adversaries;
 
 mod text;
 
+mod telling;
+
+// Searching.
+
 mod search;
 
-mod shrinking;
+mod told_again;
 
-mod adversaries;
+mod shrinking;
 
 mod programs;
 

@@ -1,7 +1,5 @@
 //! The exhaustive search: it visits every state there is, no other, and finds the shortest way to what is wrong.
 
-use std::collections::HashSet;
-
 use dma_api::{DataDirection::FromDevice, Limits, Snooping};
 use sim::{
     Config, Cpu, DmaEngine, Maintained, Oracle, Outer, SimMachine, explore,
@@ -12,7 +10,7 @@ use sim::{
 use crate::bench::{fill, l1, plain};
 
 /// A machine of so many lines and nothing else.
-fn lines(count: usize) -> Config {
+pub(crate) fn lines(count: usize) -> Config {
     Config {
         cached_len: count * 16,
         unit: 16,
@@ -20,7 +18,7 @@ fn lines(count: usize) -> Config {
     }
 }
 
-const LIMIT: usize = 100_000;
+pub(crate) const LIMIT: usize = 100_000;
 
 #[test]
 fn a_line_of_the_cpus_own_is_absent_clean_or_dirty() {
@@ -69,135 +67,6 @@ fn a_device_that_was_started_writes_when_it_likes_and_its_pieces_arrive_in_any_o
     // Not started; not written, or written with each half under way or arrived; at the end all has.
     assert_eq!((explored.steps, explored.states), (3, 1 + (1 + 4) + 1));
     assert_eq!(explored.transitions, 1 + (1 + 1 + 4) + 5);
-}
-
-/// One line while a program stores to it, cleans it and waits, told once more in the simplest way.
-mod told_again {
-    use super::*;
-
-    #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-    enum Line {
-        Absent,
-        Clean(u8),
-        /// All bytes are stores, or one that changed nothing.
-        Dirty(u8, bool),
-    }
-
-    #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-    struct State {
-        memory: u8,
-        line: Line,
-        issued: bool,
-        fenced: bool,
-    }
-
-    impl State {
-        fn cleaned(self) -> Self {
-            match self.line {
-                Line::Dirty(value, _) => Self {
-                    memory: value,
-                    line: Line::Clean(value),
-                    ..self
-                },
-                _ => self,
-            }
-        }
-
-        fn gone(self) -> Self {
-            Self {
-                line: Line::Absent,
-                ..self.cleaned()
-            }
-        }
-
-        fn executed(self) -> Self {
-            Self {
-                issued: false,
-                fenced: false,
-                ..self.cleaned()
-            }
-        }
-
-        fn moves(self) -> Vec<Self> {
-            let mut moves = Vec::new();
-            let with = |line| Self { line, ..self };
-            let (fills, stores) = (Line::Clean(self.memory), |value| Line::Dirty(value, false));
-            match self.line {
-                Line::Absent => moves.extend([with(fills), with(stores(self.memory))]),
-                Line::Clean(value) => {
-                    moves.extend([with(fills), with(stores(value)), self.gone()]);
-                }
-                Line::Dirty(..) => moves.extend([self.cleaned(), self.gone()]),
-            }
-            if self.issued {
-                moves.extend([self.executed(), self.executed().gone()]);
-            }
-            moves
-        }
-    }
-
-    fn steps() -> [fn(State) -> State; 5] {
-        [
-            |state| state,
-            |state| State {
-                line: Line::Dirty(1, true),
-                fenced: false,
-                ..state
-            },
-            |state| State {
-                issued: true,
-                fenced: false,
-                ..state
-            },
-            |state| {
-                if state.issued {
-                    state.executed()
-                } else {
-                    state
-                }
-            },
-            State::cleaned,
-        ]
-    }
-
-    #[test]
-    fn another_search_finds_as_many_states_and_transitions() {
-        let start = State {
-            memory: 0,
-            line: Line::Absent,
-            issued: false,
-            fenced: true,
-        };
-        let (mut before, mut states, mut transitions) = (vec![start], 0, 0);
-        for step in steps() {
-            let mut seen = HashSet::new();
-            transitions += before.len();
-            let mut to_do: Vec<_> = before.into_iter().map(step).collect();
-            while let Some(state) = to_do.pop() {
-                if seen.insert(state) {
-                    transitions += state.moves().len();
-                    to_do.extend(state.moves());
-                }
-            }
-            states += seen.len();
-            before = seen.into_iter().collect();
-        }
-
-        let explored = explore(&lines(1), LIMIT, |machine| {
-            let cpu = Cpu::new(machine);
-            cpu.own(0, 16);
-            cpu.store(0, &[1; 16]);
-            cpu.issue(Operation::Clean, 0, 16);
-            cpu.complete();
-            Ok(())
-        })
-        .unwrap();
-        assert_eq!(explored.steps, steps().len());
-        assert_eq!(
-            (explored.states, explored.transitions),
-            (states, transitions)
-        );
-    }
 }
 
 #[test]
