@@ -16,9 +16,17 @@ pub mod layout;
 
 pub mod steps;
 
+mod words;
+
 pub mod violation;
 
 mod state;
+
+mod traffic;
+
+mod judge;
+
+mod access;
 
 mod program;
 

@@ -7,13 +7,10 @@ use dma_api::DataDirection;
 use crate::{
     cell::Cell,
     layout::Mapping,
-    state::{Issued, Job, Line, Posted, State},
-    steps::{Access, Operation, Owner, Reach, Route, Step},
+    state::{Issued, Job, Line, State},
+    steps::{Operation, Owner, Reach, Route, Step},
     violation::Oracle,
 };
-
-/// Most bytes that a device's write brings to memory at a time; never a whole line, so that a fill may see a part of it.
-const BURST: usize = 16;
 
 impl State {
     /// Executes a step. Ranges must lie in memory.
@@ -222,7 +219,7 @@ impl State {
         }
     }
 
-    fn complete(&mut self, reach: Reach) {
+    pub(crate) fn complete(&mut self, reach: Reach) {
         let theirs = |issued: &Issued| reach == Reach::Memory || issued.reach == reach;
         while let Some(index) = self.issued.iter().position(theirs) {
             self.execute(index, false, false, false);
@@ -308,122 +305,16 @@ impl State {
         self.judge_dirty(range);
     }
 
-    /// The doorbell does not overtake a store to these bytes, or their maintenance. What it would overtake by itself is
-    /// said first.
-    fn judge_fence(&mut self, range: &Range<usize>, moment: &str) {
-        self.judge_stores(range, moment);
-        self.judge_in_flight(range, moment);
-        if let Some(bytes) = self.first_run(&self.unfenced, range) {
-            let detail = "between the last store or maintenance and the doorbell";
-            self.report(Oracle::MissingBarrier, bytes, None, detail);
-        }
-    }
-
-    /// The first bytes of the range, side by side and of one owner, of which something is true.
-    fn first_run(&self, is_so: &[bool], range: &Range<usize>) -> Option<Range<usize>> {
-        let first = range.clone().find(|byte| is_so[*byte])?;
-        let ends = |byte: &usize| !is_so[*byte] || self.owners[*byte] != self.owners[first];
-        Some(first..(first..range.end).find(ends).unwrap_or(range.end))
-    }
-
-    /// No line that the device may write is dirty anywhere.
-    fn judge_dirty(&mut self, range: Range<usize>) {
-        let dirty = range.clone().find_map(|byte| {
-            let written =
-                matches!(self.owners[byte], Owner::Device(direction) if direction.device_writes());
-            if !written || self.snooped[byte] || byte >= self.layout.cached_len {
-                return None;
-            }
-            let mut caches = self.layout.cache_ids();
-            caches
-                .find(|cache| self.line(*cache, byte / self.layout.line) == Line::Dirty)
-                .map(|cache| (byte, cache))
-        });
-        if let Some((byte, cache)) = dirty {
-            let name = self.layout.cache_name(cache);
-            let detail = format!("the line is dirty in {name} when it is lent");
-            self.report(Oracle::DirtyOverDevice, byte..byte + 1, None, detail);
-        }
-    }
-
-    /// No maintenance of the bytes' lines is under way.
-    fn judge_in_flight(&mut self, range: &Range<usize>, moment: &str) {
-        let issued = self.issued.iter().find_map(|issued| {
-            let bytes = common(range, &self.layout.line_bytes(issued.line))?;
-            Some((issued.operation, bytes))
-        });
-        if let Some((operation, bytes)) = issued {
-            let detail = format!("{operation} of its line is not complete at {moment}");
-            self.report(Oracle::MissingBarrier, bytes, None, detail);
-        }
-    }
-
-    /// No store to the bytes waits where a device does not see it.
-    fn judge_stores(&mut self, range: &Range<usize>, moment: &str) {
-        let mut stores = self.buffers.iter().flatten();
-        if let Some(bytes) =
-            stores.find_map(|store| common(range, &(store.at..store.at + store.cells.len())))
-        {
-            let detail = format!("a store is in a store buffer at {moment}");
-            self.report(Oracle::MissingBarrier, bytes, None, detail);
-        }
-    }
-
     fn hand_back(&mut self, range: Range<usize>) {
-        let under_way = self.posted.iter().find_map(|posted| {
-            let bytes = common(&range, &posted.range())?;
-            Some((posted.honest, bytes))
-        });
-        if let Some((honest, bytes)) = under_way {
-            let (oracle, device) = match honest {
-                true => (Oracle::MissingBarrier, "a device"),
-                false => (Oracle::Reused, "a device that is late"),
-            };
-            let detail = format!("a write of {device} is under way at the hand-back");
-            self.report(oracle, bytes, None, detail);
-        }
-        if let Some(bytes) = self.first_run(&self.in_use, &range) {
-            let detail = "between the completion and the hand-back";
-            self.report(Oracle::MissingBarrier, bytes, None, detail);
-        }
+        self.judge_arrival(&range);
         self.judge_in_flight(&range, "the hand-back");
         self.judge_stale(range.clone());
         self.live[range.clone()].fill(true);
         self.own(range, Owner::Cpu);
     }
 
-    /// No cache holds an old value of what the device has written.
-    fn judge_stale(&mut self, range: Range<usize>) {
-        for byte in range.start..range.end.min(self.layout.cached_len) {
-            let written =
-                matches!(self.owners[byte], Owner::Device(direction) if direction.device_writes());
-            if !written || self.snooped[byte] {
-                continue;
-            }
-            let value = self.memory[byte].value();
-            // A cache of another colour the program does not see.
-            let colour = match self.used_by[byte] {
-                Mapping::Cached(colour) => Some(colour),
-                Mapping::Uncached => None,
-            };
-            for cache in self.layout.cache_ids() {
-                let place = self.layout.caches[cache.0];
-                if colour.is_none_or(|colour| place.level == 0 && place.colour != colour) {
-                    continue;
-                }
-                let held = self.caches[cache.0].cells[byte].value();
-                if self.line(cache, byte / self.layout.line) != Line::Absent && held != value {
-                    let detail = format!("in {}", self.layout.cache_name(cache));
-                    let values = Some((held, value));
-                    self.report(Oracle::StaleAtHandBack, byte..byte + 1, values, detail);
-                    return;
-                }
-            }
-        }
-    }
-
     /// A device is started by a store to its register: what it is to find must have arrived.
-    fn doorbell(&mut self) {
+    pub(crate) fn doorbell(&mut self) {
         let visible = |byte: &usize| matches!(self.owners[*byte], Owner::Device(_) | Owner::Both);
         let bytes: Vec<usize> = (0..self.layout.len).filter(visible).collect();
         for run in bytes.chunk_by(|one, next| one + 1 == *next) {
@@ -435,176 +326,4 @@ impl State {
             self.judge_dirty(range);
         }
     }
-
-    /// A device accesses memory.
-    fn device(&mut self, route: Route, access: &Access, honest: bool) {
-        let range = access.range();
-        let writes = matches!(access, Access::Write { .. });
-        let stray = |byte: &usize| match self.owners[*byte] {
-            Owner::Device(direction) if honest => match writes {
-                true => !direction.device_writes(),
-                false => direction == DataDirection::FromDevice,
-            },
-            Owner::Device(_) => false,
-            Owner::Cpu => true,
-            Owner::Quarantine => honest,
-            // To read as far as the end of the granule does no harm.
-            Owner::Padding => writes && honest,
-            Owner::Both | Owner::Program | Owner::Nobody => false,
-        };
-        if let Some(byte) = range.clone().find(stray) {
-            let (oracle, detail) = match (honest, self.owners[byte]) {
-                (false, Owner::Cpu) => (Oracle::Reused, "a device that is late uses them"),
-                _ => (
-                    Oracle::DeviceStrayed,
-                    if writes { "a write" } else { "a read" },
-                ),
-            };
-            self.report(oracle, byte..byte + 1, None, detail);
-        }
-
-        // No barrier waits for a device that says too early that it is done.
-        if honest {
-            self.in_use[range.clone()].fill(true);
-        }
-        match access {
-            Access::Read { .. } => self.device_reads(route, range),
-            Access::Write { at, bytes } => {
-                for (byte, value) in range.clone().zip(bytes) {
-                    let lent = matches!(
-                        self.owners[byte],
-                        Owner::Device(_) | Owner::Both | Owner::Padding
-                    );
-                    if honest || lent {
-                        self.gold[byte] = Some(*value);
-                    }
-                }
-                let size = (self.layout.line / 2).clamp(1, BURST);
-                for (index, burst) in bytes.chunks(size).enumerate() {
-                    self.posted.push(Posted {
-                        route,
-                        at: at + index * size,
-                        bytes: burst.to_vec(),
-                        honest,
-                    });
-                }
-            }
-        }
-    }
-
-    fn device_reads(&mut self, route: Route, range: Range<usize>) {
-        // What the device itself has written it reads behind its writes, and these arrive behind those to the same bytes.
-        let (mut ranges, mut before) = (vec![range.clone()], Vec::new());
-        for (index, posted) in self.posted.iter().enumerate().rev() {
-            if ranges.iter().any(|range| posted.overlaps(range)) {
-                ranges.push(posted.range());
-                before.push(index);
-            }
-        }
-        for (landed, index) in before.into_iter().rev().enumerate() {
-            self.land(index - landed);
-        }
-        for byte in range {
-            if !matches!(self.owners[byte], Owner::Device(_)) {
-                continue;
-            }
-            let found = self.device_sees(route, byte);
-            if let Some(gold) = self.gold[byte]
-                && found != gold
-            {
-                self.report(
-                    Oracle::DeviceSeesStale,
-                    byte..byte + 1,
-                    Some((found, gold)),
-                    "",
-                );
-                return;
-            }
-        }
-    }
-
-    /// What a device reads at a byte.
-    pub(crate) fn device_sees(&self, route: Route, byte: usize) -> u8 {
-        match route {
-            Route::Memory => self.memory[byte].value(),
-            Route::Caches => self.snooped_value(byte).value(),
-        }
-    }
-
-    /// The device does the next thing of a job.
-    pub(crate) fn go_on(&mut self, index: usize) {
-        let Some(job) = self.jobs.get_mut(index) else {
-            return;
-        };
-        let (route, honest) = (job.route, job.honest);
-        if let Some(access) = job.accesses.pop_front() {
-            self.device(route, &access, honest);
-        }
-        if self.jobs[index].accesses.is_empty() {
-            self.jobs.remove(index);
-        }
-    }
-
-    /// An honest device has done all of it; one that is late says so all the same.
-    fn wait(&mut self, number: usize) {
-        let is_it = |job: &Job| job.number == number && job.honest;
-        while let Some(index) = self.jobs.iter().position(is_it) {
-            self.go_on(index);
-        }
-    }
-
-    fn finish(&mut self) {
-        while !self.jobs.is_empty() {
-            self.go_on(0);
-        }
-        self.land_all();
-        self.drain_all();
-        self.complete(Reach::Memory);
-        for cache in self.layout.cache_ids() {
-            for line in 0..self.layout.lines() {
-                if self.line(cache, line) == Line::Dirty {
-                    self.write_down(cache, line, false);
-                }
-            }
-        }
-        let lost =
-            |byte: &usize| self.gold[*byte].is_some_and(|gold| self.memory[*byte].value() != gold);
-        if let Some(byte) = (0..self.layout.len).find(lost) {
-            let found = self.memory[byte].value();
-            let values = self.gold[byte].map(|gold| (found, gold));
-            self.report(Oracle::LostAtTheEnd, byte..byte + 1, values, "");
-        }
-    }
-
-    /// Every byte that is the CPU's is what was stored or written there last, however it is looked at.
-    pub(crate) fn judge(&mut self) {
-        for byte in self.owned.clone() {
-            if self.owners[byte] == Owner::Cpu {
-                self.judge_byte(self.used_by[byte], byte);
-            }
-        }
-    }
-
-    fn judge_byte(&mut self, mapping: Mapping, byte: usize) {
-        let cell = self.seen(mapping, byte);
-        if let Some(gold) = self.gold[byte] {
-            let value = cell.value();
-            if value != gold {
-                let oracle = match cell.is_tainted() {
-                    true => Oracle::Leaked,
-                    false => Oracle::CpuSeesStale,
-                };
-                self.report(oracle, byte..byte + 1, Some((value, gold)), "");
-            } else if cell.is_tainted() {
-                let detail = "a former owner's byte";
-                self.report(Oracle::Leaked, byte..byte + 1, Some((value, gold)), detail);
-            }
-        }
-    }
-}
-
-/// The bytes that two ranges have in common.
-fn common(one: &Range<usize>, other: &Range<usize>) -> Option<Range<usize>> {
-    let both = one.start.max(other.start)..one.end.min(other.end);
-    (!both.is_empty()).then_some(both)
 }
