@@ -208,7 +208,6 @@ mod tests {
                 "/src/lib.rs",
                 "/src/error.rs",
                 "/recorded.rs",
-                "arch-arm/src/insn.rs",
                 "arch-x86/src/insn.rs",
                 "arch-arm/src/map.rs",
                 "arch-x86/src/map.rs",
