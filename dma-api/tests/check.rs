@@ -1494,6 +1494,20 @@ fn a_call_that_finds_more_than_the_sink_is_told_counts_it_all() {
 }
 
 #[test]
+fn a_closure_is_a_sink() {
+    let (machine, kinds) = (machine(), RefCell::new(Vec::new()));
+    let note = |finding: &Finding| kinds.borrow_mut().push(finding.kind());
+    let checked: Checked<_, 16, _> = Checked::new(&machine, note);
+    let device = device(&checked);
+    let lent = device.allocate::<ToDevice>(64).unwrap().sync_for_device();
+
+    checked.about_to_start(&device, lent.segment(), Access::Writes);
+
+    assert_eq!(kinds.take(), [Kind::WrongDirection]);
+    drop(take_back(lent));
+}
+
+#[test]
 fn a_finding_says_what_where_and_the_numbers() {
     let (machine, told) = (machine(), Told::default());
     let checked = check(&machine, &told);
