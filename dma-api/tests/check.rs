@@ -1059,24 +1059,33 @@ fn bytes_behind_those_that_the_device_says_it_wrote_stay_if_bytes_are_summed() {
 
 #[test]
 fn writes_that_arrive_after_their_device_was_called_quiet_are_found_if_bytes_are_summed() {
-    for (settles, expected) in [(true, vec![]), (false, vec![Kind::WrittenBeyond])] {
+    for (is_late, expected) in [(false, vec![]), (true, vec![Kind::WrittenBeyond])] {
         let (machine, told) = (machine(), Told::default());
         let checked = check(&machine, &told).with_sums();
         let device = device(&checked);
         let engine = DmaEngine::new(&machine, Limits::UNLIMITED, NO_SNOOP);
         let lent = device.allocate::<FromDevice>(64).unwrap().sync_for_device();
-        engine.write(lent.dma_addr(), &[7; 64]).unwrap();
-        drop(lent);
-        if settles {
+        let address = lent.dma_addr();
+        let write = || {
+            engine.write(address, &[7; 64]).unwrap();
             engine.settle();
+        };
+        drop(lent);
+        if !is_late {
+            write();
         }
-        // SAFETY: not at all, unless what was written has arrived.
+        // SAFETY: not at all, if more is written.
         unsafe { device.assert_quiet() }.release_quarantine();
 
         let mut buffer = device.allocate::<FromDevice>(64).unwrap();
         buffer.as_mut_slice().fill(8);
+        let lent = buffer.sync_for_device();
+        assert_eq!(lent.dma_addr(), address);
+        if is_late {
+            write();
+        }
         // SAFETY: this transfer was not even started.
-        drop(unsafe { buffer.sync_for_device().sync_for_cpu_short(0) }.unwrap());
+        drop(unsafe { lent.sync_for_cpu_short(0) }.unwrap());
 
         assert_eq!(told.kinds(), expected);
     }
@@ -1491,6 +1500,20 @@ fn a_call_that_finds_more_than_the_sink_is_told_counts_it_all() {
     assert_eq!(counts.findings(), 15);
     assert_eq!(counts.of(Kind::Leaked), 0);
     lent.into_iter().map(take_back).for_each(drop);
+}
+
+#[test]
+fn a_closure_is_a_sink() {
+    let (machine, kinds) = (machine(), RefCell::new(Vec::new()));
+    let note = |finding: &Finding| kinds.borrow_mut().push(finding.kind());
+    let checked: Checked<_, 16, _> = Checked::new(&machine, note);
+    let device = device(&checked);
+    let lent = device.allocate::<ToDevice>(64).unwrap().sync_for_device();
+
+    checked.about_to_start(&device, lent.segment(), Access::Writes);
+
+    assert_eq!(kinds.take(), [Kind::WrongDirection]);
+    drop(take_back(lent));
 }
 
 #[test]

@@ -202,13 +202,13 @@ mod tests {
 
     #[test]
     fn every_file_that_does_something_has_an_entry() {
-        // Tables of contents, texts of errors, what only exists for tests, and types that only wrap.
+        // Tables of contents, texts of errors, what only exists for tests, and types that only wrap or only name.
         let exempt = |file: &str| {
             let ends = [
                 "/src/lib.rs",
                 "/src/error.rs",
+                "/src/observe.rs",
                 "/recorded.rs",
-                "arch-arm/src/insn.rs",
                 "arch-x86/src/insn.rs",
                 "arch-arm/src/map.rs",
                 "arch-x86/src/map.rs",
