@@ -51,7 +51,8 @@ pub struct Config {
     pub phys: PhysAddr,
     /// DMA address of the first byte.
     pub dma: DmaAddr,
-    /// Bytes the pools hand out at the least: a power of two, a multiple of the largest granule.
+    /// Bytes the pools hand out at the least: a power of two. Where it is no multiple of the largest granule the pools break
+    /// the promise of an allocator, which is for tests of that.
     pub unit: u64,
     /// Whether the machine's devices snoop, as its firmware says.
     pub snooping: Snooping,
@@ -160,12 +161,12 @@ impl Config {
     /// The layout of a machine.
     ///
     /// # Errors
-    /// What [`Geometry::new`](dma_api::Geometry::new) refuses; [`Error::Misaligned`] for a memory or a unit that is not whole granules;
+    /// What [`Geometry::new`](dma_api::Geometry::new) refuses; [`Error::Misaligned`] for a memory that is not whole granules;
     /// [`Error::ZeroLength`] for one of no core, colour or byte.
     pub(crate) fn layout(&self) -> Result<Layout, Error> {
         let geometry = self.geometry()?;
         let alignment = geometry.granule() as u64;
-        for addr in [self.cached_len as u64, self.uncached_len as u64, self.unit] {
+        for addr in [self.cached_len as u64, self.uncached_len as u64] {
             if !addr.is_multiple_of(alignment) {
                 return Err(Error::Misaligned { addr, alignment });
             }

@@ -43,7 +43,7 @@ impl SimMachine {
     ///
     /// # Errors
     /// What [`Geometry::new`](dma_api::Geometry::new), [`Window::new`] or [`Pool::adopt`](dma_api::Pool::adopt) refuse;
-    /// [`Error::Misaligned`] for a memory or a unit that is not whole granules; [`Error::ZeroLength`] for one without cached
+    /// [`Error::Misaligned`] for a memory that is not whole granules; [`Error::ZeroLength`] for one without cached
     /// memory, core or colour.
     pub fn new(config: Config) -> Result<Self, Error> {
         let shared = Shared::new(&config)?;
