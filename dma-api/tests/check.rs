@@ -887,6 +887,41 @@ fn the_same_bytes_lent_in_two_directions_are_told_apart() {
 }
 
 #[test]
+fn the_same_bytes_lent_to_two_devices_are_told_apart() {
+    let (machine, told) = (machine(), Told::default());
+    let checked = check(&machine, &told);
+    let (one, two) = (device(&checked), device(&checked));
+    let mut owner = one.allocate::<Bidirectional>(64).unwrap();
+    let first = lend_part::<_, ToDevice>(&one, &mut owner, 0..64);
+    let second = lend_part::<_, ToDevice>(&two, &mut owner, 0..64);
+
+    drop(take_back(second));
+    checked.about_to_start(&one, first.segment(), Access::Reads);
+    drop(take_back(first));
+
+    assert_eq!(told.kinds(), []);
+}
+
+#[test]
+fn what_is_held_while_the_same_bytes_leave_quarantine_stays_held() {
+    let (machine, told) = (machine(), Told::default());
+    let checked = check(&machine, &told);
+    let device = device(&checked);
+    let mut owner = device.allocate::<Bidirectional>(64).unwrap();
+    let first = lend_part::<_, ToDevice>(&device, &mut owner, 0..64);
+    let second = lend_part::<_, ToDevice>(&device, &mut owner, 0..64);
+
+    let first = take_back(first);
+    drop(second);
+    // SAFETY: the engines of these tests do nothing by themselves.
+    unsafe { device.assert_quiet() }.release_quarantine();
+    drop((first, owner));
+
+    assert_eq!(told.kinds(), []);
+    assert_eq!(checked.counts().followed, 0);
+}
+
+#[test]
 fn a_device_is_started_in_the_direction_of_its_memory() {
     let (machine, told) = (machine(), Told::default());
     let checked = check(&machine, &told);

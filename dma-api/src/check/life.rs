@@ -312,6 +312,7 @@ mod tests {
         assert!(steps.include(Maintenance::Clean));
         assert!(!steps.include(Maintenance::Invalidate));
         steps.maintain(Maintenance::CleanAndInvalidate);
+        assert!(!steps.completed, "completed before more was maintained");
         assert!(steps.include(Maintenance::Clean) && steps.include(Maintenance::Invalidate));
     }
 }
