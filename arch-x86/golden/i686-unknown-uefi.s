@@ -346,7 +346,7 @@ golden_probe:
     pushl %edi
     calll _RNvNtCs_8arch_x868geometry6decode
     addl $16, %esp
-    cmpl $31, 48(%esp)
+    cmpl $32, 48(%esp)
     jne .L1
     movl 52(%esp), %esi
 .L1:

@@ -311,7 +311,7 @@ golden_probe:
     leaq 16(%rsp), %rdx
     leaq 32(%rsp), %rcx
     callq _RNvNtCs_8arch_x868geometry6decode
-    cmpl $31, 48(%rsp)
+    cmpl $32, 48(%rsp)
     jne .L1
     movq 56(%rsp), %rbx
 .L1:
