@@ -3,6 +3,7 @@
 use dma_api::{DataDirection::FromDevice, Limits, Snooping};
 use sim::{
     Config, Cpu, DmaEngine, Maintained, Oracle, Outer, SimMachine, explore,
+    layout::Mapping,
     steps::{Move, Operation, Reach},
     trial::Outcome,
 };
@@ -165,27 +166,40 @@ fn two_moves_at_different_steps_are_found_where_two_are_needed() {
 }
 
 #[test]
-fn a_path_with_fewer_moves_is_found_though_it_begins_at_a_later_state() {
-    // Before the thread is moved away two things can happen to the line, one move each; what is wrong needs one of them and
-    // the move. A search that looked at states in the order in which it met them would prefer a longer one.
+fn a_failure_of_one_early_move_is_found_before_one_of_two_late_moves() {
+    // The first line is dirty at two colours, which does harm when both leave in the wrong order. The second goes wrong if it
+    // is filled before a device's write arrives. Neither is judged before the program says that the bytes are its own.
     let config = Config {
-        cores: 2,
-        scope: sim::Scope::ThisCore,
-        ..lines(1)
+        colours: 2,
+        ..lines(2)
     };
-    let failure = explore(&config, LIMIT, |machine| {
-        let cpu = Cpu::new(machine);
-        cpu.own(0, 16);
-        cpu.store(0, &[1; 16]);
-        cpu.done(0, 16);
-        cpu.clean(0, 16);
-        cpu.before_doorbell();
-        cpu.lend(0, 16, dma_api::DataDirection::ToDevice);
-        let engine = DmaEngine::new(machine, Limits::UNLIMITED, Snooping::DoesNotSnoop);
-        engine.read(cpu.dma(0), 16)?;
+    let driver = |first: bool, second: bool| {
+        move |machine: &SimMachine| {
+            let cpu = Cpu::new(machine).by(Mapping::Cached(1));
+            Cpu::new(machine).store(0, &[2; 16]);
+            cpu.store(0, &[1; 16]);
+            let engine = DmaEngine::new(machine, Limits::UNLIMITED, Snooping::DoesNotSnoop);
+            engine.write(cpu.dma(16), &[7; 16])?;
+            cpu.after_completion();
+            if first {
+                cpu.own(0, 16);
+            }
+            if second {
+                cpu.own(16, 16);
+            }
+            Ok(())
+        }
+    };
+    let found = |first, second| explore(&config, LIMIT, driver(first, second)).unwrap_err();
+
+    let late = moves(&found(true, false));
+    assert_eq!(late.len(), 2, "{late:?}");
+    let early = [fill(config.inner_cache(0, 1), 1)];
+    assert_eq!(moves(&found(false, true)), early);
+    let both = explore(&config, LIMIT, |machine| {
+        driver(false, false)(machine)?;
+        Cpu::new(machine).by(Mapping::Cached(1)).own(0, 32);
         Ok(())
-    })
-    .unwrap_err();
-    assert_eq!(failure.violation.oracle, Oracle::DeviceSeesStale);
-    assert_eq!(moves(&failure), [Move::Migrate { core: 1 }]);
+    });
+    assert_eq!(moves(&both.unwrap_err()), early);
 }

@@ -189,6 +189,29 @@ fn maintenance_of_a_line_waits_for_the_stores_to_it_and_those_before_them() {
 }
 
 #[test]
+fn a_store_with_a_byte_in_a_maintained_line_does_not_wait() {
+    let waits = |at: usize, len: usize| {
+        is_possible(&buffered(8), |bench| {
+            bench.store(at, len, 1);
+            bench.cpu.issue(Operation::Clean, 40, 1);
+            bench.hardware(DRAIN);
+        })
+    };
+    // The line is that of bytes 32 to 48.
+    let stores = [
+        (20, 4),
+        (31, 1),
+        (48, 1),
+        (31, 2),
+        (32, 1),
+        (47, 1),
+        (47, 2),
+    ];
+    let expected = [true, true, true, false, false, false, false];
+    assert_eq!(stores.map(|(at, len)| waits(at, len)), expected);
+}
+
+#[test]
 fn an_uncached_store_waits_as_well_and_then_goes_past_the_caches() {
     let (waiting, drained, cpu) = seen(&buffered(8), |bench| {
         let _ = bench.cpu.load(0, 1);
