@@ -46,7 +46,7 @@ pub enum Adversary {
     Dirtying,
     /// Leaves cleaned lines marked as dirty, on a machine that has that erratum.
     Rogue,
-    /// Makes each move that is possible with a chance of one in eight. Finds what the others find and what a single move
+    /// Makes each move that is possible with a chance of one in eight or less. Finds what the others find and what a single move
     /// spoils, each with some of its seeds.
     Random(u64, fastrand::Rng),
     /// Makes these moves, where they are possible, and no others.
