@@ -290,7 +290,7 @@ impl Hardware<'_> {
     }
 }
 
-/// Each move with a chance of one in eight.
+/// Each move with a chance of one in eight or less.
 fn at_random(hardware: &mut Hardware<'_>, rng: &mut fastrand::Rng) {
     let mut chance = move || rng.u8(..8) == 0;
     for core in 0..hardware.state.layout.cores {
