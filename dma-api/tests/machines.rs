@@ -6,8 +6,12 @@
     reason = "a test reports by panicking"
 )]
 
+#[path = "common/caches.rs"]
+mod caches;
+
 use core::{num::NonZeroUsize, ptr::NonNull};
 
+use caches::NoCaches;
 use dma_api::{
     Alignment, Assembled, Block, BusMap, CoherentSource, Device, DirectMap, DmaAddr, DmaAllocator,
     DmaSync, Error, FromDevice, Geometry, Ledger, Limits, LineRange, Machine, NoCoherentMemory,
@@ -21,22 +25,6 @@ const SECOND: PhysAddr = PhysAddr::new(PHYS + PAGE as u64);
 
 #[repr(C, align(4096))]
 struct Pages([u8; 3 * PAGE]);
-
-/// Caches of 64-byte lines that nobody looks behind.
-struct NoCaches;
-
-// SAFETY: no device accesses the tests' memory.
-unsafe impl DmaSync for NoCaches {
-    fn geometry(&self) -> Geometry {
-        Geometry::new(64, 64).unwrap()
-    }
-    fn clean(&self, _: LineRange<'_>) {}
-    unsafe fn invalidate(&self, _: LineRange<'_>) {}
-    fn clean_and_invalidate(&self, _: LineRange<'_>) {}
-    fn complete(&self) {}
-    fn before_doorbell(&self, _: NonNull<u8>) {}
-    fn after_completion(&self, _: NonNull<u8>) {}
-}
 
 fn leak<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))

@@ -70,7 +70,7 @@ impl State {
         }
     }
 
-    pub(crate) fn device_reads(&mut self, route: Route, range: Range<usize>) {
+    fn device_reads(&mut self, route: Route, range: Range<usize>) {
         // What the device itself has written it reads behind its writes, and these arrive behind those to the same bytes.
         let (mut ranges, mut before) = (vec![range.clone()], Vec::new());
         for (index, posted) in self.posted.iter().enumerate().rev() {

@@ -51,9 +51,7 @@ impl State {
     /// No line that the device may write is dirty anywhere.
     pub(crate) fn judge_dirty(&mut self, range: Range<usize>) {
         let dirty = range.clone().find_map(|byte| {
-            let written =
-                matches!(self.owners[byte], Owner::Device(direction) if direction.device_writes());
-            if !written || self.snooped[byte] || byte >= self.layout.cached_len {
+            if !self.device_writes(byte) || self.snooped[byte] || byte >= self.layout.cached_len {
                 return None;
             }
             let mut caches = self.layout.cache_ids();
@@ -81,11 +79,9 @@ impl State {
     }
 
     /// No store to the bytes waits where a device does not see it.
-    pub(crate) fn judge_stores(&mut self, range: &Range<usize>, moment: &str) {
+    fn judge_stores(&mut self, range: &Range<usize>, moment: &str) {
         let mut stores = self.buffers.iter().flatten();
-        if let Some(bytes) =
-            stores.find_map(|store| common(range, &(store.at..store.at + store.cells.len())))
-        {
+        if let Some(bytes) = stores.find_map(|store| common(range, &store.range())) {
             let detail = format!("a store is in a store buffer at {moment}");
             self.report(Oracle::MissingBarrier, bytes, None, detail);
         }
@@ -94,9 +90,7 @@ impl State {
     /// No cache holds an old value of what the device has written.
     pub(crate) fn judge_stale(&mut self, range: Range<usize>) {
         for byte in range.start..range.end.min(self.layout.cached_len) {
-            let written =
-                matches!(self.owners[byte], Owner::Device(direction) if direction.device_writes());
-            if !written || self.snooped[byte] {
+            if !self.device_writes(byte) || self.snooped[byte] {
                 continue;
             }
             let value = self.memory[byte].value();
@@ -149,7 +143,7 @@ impl State {
 }
 
 /// The bytes that two ranges have in common.
-fn common(one: &Range<usize>, other: &Range<usize>) -> Option<Range<usize>> {
+pub(crate) fn common(one: &Range<usize>, other: &Range<usize>) -> Option<Range<usize>> {
     let both = one.start.max(other.start)..one.end.min(other.end);
     (!both.is_empty()).then_some(both)
 }

@@ -6,6 +6,7 @@ use dma_api::DataDirection;
 
 use crate::{
     cell::Cell,
+    judge::common,
     layout::Mapping,
     state::{Issued, Job, Line, State},
     steps::{Operation, Owner, Reach, Route, Step},
@@ -132,7 +133,7 @@ impl State {
 
     /// A load brings lines in, and what it gives must be what is there.
     fn cpu_loads(&mut self, mapping: Mapping, range: Range<usize>) {
-        let theirs = |byte: &usize| matches!(self.owners[*byte], Owner::Device(direction) if direction.device_writes());
+        let theirs = |byte: &usize| self.device_writes(*byte);
         if let Some(byte) = range.clone().find(theirs) {
             self.report(Oracle::CpuTouchedDevices, byte..byte + 1, None, "a load");
         }
@@ -171,12 +172,10 @@ impl State {
         // A core's own store to a line is in its cache before its maintenance of the line.
         let core = self.core;
         let lines = self.layout.lines_of(&asked);
-        let overlaps = |at: usize, len: usize| {
-            at < lines.end * self.layout.line && lines.start * self.layout.line < at + len
-        };
+        let bytes = lines.start * self.layout.line..lines.end * self.layout.line;
         let waits = self.buffers[core]
             .iter()
-            .rposition(|store| overlaps(store.at, store.cells.len()));
+            .rposition(|store| common(&bytes, &store.range()).is_some());
         if let Some(last) = waits {
             for _ in 0..=last {
                 self.drain(core, false);
@@ -185,9 +184,7 @@ impl State {
 
         if operation != Operation::Clean {
             let theirs = |byte: &usize| {
-                self.in_use[*byte]
-                    && !self.snooped[*byte]
-                    && matches!(self.owners[*byte], Owner::Device(direction) if direction.device_writes())
+                self.in_use[*byte] && !self.snooped[*byte] && self.device_writes(*byte)
             };
             if let Some(byte) = asked.clone().find(theirs) {
                 let detail = "lines are discarded before the barrier after the completion";
@@ -314,7 +311,7 @@ impl State {
     }
 
     /// A device is started by a store to its register: what it is to find must have arrived.
-    pub(crate) fn doorbell(&mut self) {
+    fn doorbell(&mut self) {
         let visible = |byte: &usize| matches!(self.owners[*byte], Owner::Device(_) | Owner::Both);
         let bytes: Vec<usize> = (0..self.layout.len).filter(visible).collect();
         for run in bytes.chunk_by(|one, next| one + 1 == *next) {

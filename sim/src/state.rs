@@ -37,6 +37,13 @@ pub(crate) struct Waiting {
     pub(crate) cells: Vec<Cell>,
 }
 
+impl Waiting {
+    /// The bytes it stores to.
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.at..self.at + self.cells.len()
+    }
+}
+
 /// An operation on one line that has not taken effect.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Issued {
@@ -179,6 +186,11 @@ impl State {
     pub(crate) fn is_dirty(&self, cache: CacheId, line: usize) -> bool {
         let mut lines = self.layout.granule_lines(cache, line);
         lines.any(|line| self.line(cache, line) == Line::Dirty)
+    }
+
+    /// Whether a byte is lent to a device that may write it.
+    pub(crate) fn device_writes(&self, byte: usize) -> bool {
+        matches!(self.owners[byte], Owner::Device(direction) if direction.device_writes())
     }
 
     /// What the thread's load of a byte gives.

@@ -91,8 +91,7 @@ pub fn run(
     adversary: &Adversary,
     driver: impl Fn(&SimMachine) -> Outcome,
 ) -> Result<(), Box<Failure>> {
-    let machine = SimMachine::new(config.under(adversary.clone()))
-        .unwrap_or_else(|error| panic!("no machine is like {}: {error}", config.name));
+    let machine = machine(config, adversary);
     let outcome = quietly(|| driver(&machine));
     machine.verdict()?;
     outcome.map_err(|detail| {
@@ -111,6 +110,11 @@ pub fn run(
             history,
         })
     })
+}
+
+fn machine(config: &Config, adversary: &Adversary) -> SimMachine {
+    SimMachine::new(config.under(adversary.clone()))
+        .unwrap_or_else(|error| panic!("no machine is like {}: {error}", config.name))
 }
 
 /// Leaves out moves as long as the same thing is found wrong without them, until none can be left out alone.
@@ -215,8 +219,7 @@ pub(crate) fn recorded(
     config: &Config,
     driver: impl Fn(&SimMachine) -> Outcome,
 ) -> Result<History, Box<Failure>> {
-    let machine = SimMachine::new(config.under(Adversary::Lazy))
-        .unwrap_or_else(|error| panic!("no machine is like {}: {error}", config.name));
+    let machine = machine(config, &Adversary::Lazy);
     let outcome = quietly(|| driver(&machine));
     machine.verdict()?;
     assert_eq!(outcome, Ok(()), "the driver's test fails by itself");

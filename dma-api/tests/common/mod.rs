@@ -1,28 +1,14 @@
 //! A machine for tests that need no simulator: memory of the host, and caches that nobody looks behind.
 
+mod caches;
+
 use core::ptr::NonNull;
 
+use caches::NoCaches;
 use dma_api::{
-    Alignment, Assembled, BusMap, DirectMap, DmaSync, Geometry, Ledger, LineRange,
-    NoCoherentMemory, Parts, PhysAddr, Pool, Region, Slot, Window,
+    Alignment, Assembled, BusMap, DirectMap, Ledger, NoCoherentMemory, Parts, PhysAddr, Pool,
+    Region, Slot, Window,
 };
-
-/// Caches of 64-byte lines that nobody looks behind, and that any number of threads may use.
-#[derive(Debug)]
-pub(crate) struct NoCaches;
-
-// SAFETY: no device accesses the test's memory.
-unsafe impl DmaSync for NoCaches {
-    fn geometry(&self) -> Geometry {
-        Geometry::new(64, 64).unwrap()
-    }
-    fn clean(&self, _: LineRange<'_>) {}
-    unsafe fn invalidate(&self, _: LineRange<'_>) {}
-    fn clean_and_invalidate(&self, _: LineRange<'_>) {}
-    fn complete(&self) {}
-    fn before_doorbell(&self, _: NonNull<u8>) {}
-    fn after_completion(&self, _: NonNull<u8>) {}
-}
 
 /// A machine that any number of threads may use at once, which the simulated one is not.
 pub(crate) type WithoutCaches = Assembled<'static, NoCaches, &'static Pool<8>, NoCoherentMemory>;
