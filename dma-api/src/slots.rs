@@ -4,7 +4,7 @@
     reason = "slots are cut from a block of the machine's memory"
 )]
 
-use core::{fmt, num::NonZeroUsize, ptr::NonNull};
+use core::{fmt, num::NonZeroUsize, ops::Deref, ptr::NonNull};
 
 use crate::{
     addr::{DmaRange, PhysAddr, PhysRange},
@@ -153,6 +153,14 @@ impl<M: Machine + Clone, const N: usize> BouncePool<M, [SlotWord; N]> {
                 words: [SlotWord::FREE; N],
             }),
         })
+    }
+}
+
+impl<M: Machine, const N: usize> Deref for BouncePool<M, [SlotWord; N]> {
+    type Target = BouncePool<M>;
+
+    fn deref(&self) -> &BouncePool<M> {
+        self
     }
 }
 
