@@ -379,10 +379,6 @@ const fn locate(slot: usize) -> (usize, usize) {
 impl<M: Machine> Quiesced<'_, M> {
     /// Frees the slots of `pool` that loans to this device held when they were dropped while it owned them. Returns how
     /// many loans.
-    #[expect(
-        clippy::must_use_candidate,
-        reason = "how many there were is of no consequence"
-    )]
     pub fn release_bounced(&self, pool: &BouncePool<M>) -> usize {
         let mut released: usize = 0;
         if pool.belongs_to(self.machine()).is_err() {
