@@ -43,6 +43,10 @@ pub mod loan;
 
 pub mod coherent;
 
+pub mod isolated;
+
+pub mod ring;
+
 pub mod pool;
 
 // What finds mistakes.

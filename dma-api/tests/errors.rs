@@ -1349,6 +1349,13 @@ fn every_text_contains_its_numbers() {
             },
             &["0x1234", "22", "33"],
         ),
+        (
+            Error::GranuleAboveAssumed {
+                granule: 128,
+                assumed: 64,
+            },
+            &["128", "64"],
+        ),
         (Error::LedgerFull { slots: 77 }, &["77"]),
         (Error::TooManyDevices { devices: 77 }, &["77"]),
         (Error::ZeroLength, &["zero"]),

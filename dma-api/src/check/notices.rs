@@ -129,6 +129,18 @@ impl<const N: usize> Tables<N> {
                 judge_steps(&life, Edge::ForCpu, now.fills, found);
                 life.steps = Default::default();
             }
+            Event::Opened => {
+                // Its bytes change entry by entry from now on.
+                life.sums = None;
+                life.steps = Default::default();
+            }
+            Event::Putting { .. } | Event::Looking { .. } => life.steps = Default::default(),
+            Event::Put { .. } => judge_steps(&life, Edge::ForDevice, now.fills, found),
+            Event::Looked { .. } | Event::Fetched { .. } => {
+                // The CPU itself fills the lines of entries, wherever nothing else does.
+                judge_steps(&life, Edge::ForCpu, Fills::Speculatively, found);
+                life.steps = Default::default();
+            }
             Event::Released => return,
             Event::Quarantined | Event::Allocated | Event::Borrowed => {}
         }
