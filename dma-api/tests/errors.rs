@@ -1194,7 +1194,7 @@ fn a_pool_without_memory_never_fits_anything() {
 
 #[test]
 fn every_text_contains_its_numbers() {
-    let cases: [(Error, &[&str]); 28] = [
+    let cases: [(Error, &[&str]); 29] = [
         (
             Error::RangeWraps {
                 start: 0x1234,
