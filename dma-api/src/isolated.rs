@@ -74,7 +74,7 @@ where
 /// As a member of a larger struct it can be lent to a device, which writes it in place, while the CPU goes on writing the
 /// members beside it:
 /// ```
-/// use dma_api::{Device, Error, FromDevice, Machine, isolated::{G64, Isolated}};
+/// use dma_api::{Device, Error, FromDevice, Isolated, Machine, isolated::G64};
 ///
 /// #[repr(C)]
 /// struct Shared {
@@ -101,8 +101,8 @@ where
 /// }
 /// ```
 /// While it is lent, it cannot be read:
-/// ```compile_fail,E0503
-/// # use dma_api::{Device, Error, FromDevice, Machine, isolated::{G64, Isolated}};
+/// ```compile_fail,E0502
+/// # use dma_api::{Device, Error, FromDevice, Isolated, Machine, isolated::G64};
 /// # #[repr(C)]
 /// # struct Shared {
 /// #     sent: u32,

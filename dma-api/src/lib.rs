@@ -62,6 +62,7 @@ pub use direction::{
     Bidirectional, DataDirection, DeviceReads, DeviceWrites, Direction, FromDevice, ToDevice,
 };
 pub use error::{Error, Refused, known};
+pub use isolated::Isolated;
 pub use ledger::{DeviceId, Ledger, LedgerCounts, Slot};
 pub use limits::{Alignment, DmaMask, Limits, Request};
 pub use machine::{Assembled, Machine, Parts};
@@ -69,6 +70,7 @@ pub use map::{BusMap, DirectMap, Region, Window, pointer_at_offset};
 pub use memory::{Block, DmaAllocator};
 pub use observe::{DeviceEvent, DeviceNotice, Event, Notice};
 pub use pool::Pool;
+pub use ring::Ring;
 pub use source::{CoherentSource, NoCoherentMemory, UncachedAlias, UncachedMemory};
 pub use streaming::{CpuOwned, DeviceOwned};
 pub use sync::{DmaSync, Levels};

@@ -115,7 +115,7 @@ impl<M: Machine + Clone> Device<M> {
 /// # Example
 /// A controller with queues like those of NVMe, with two entries in flight at the most:
 /// ```
-/// use dma_api::{Device, Error, FromDevice, Machine, ToDevice, ring::Ring};
+/// use dma_api::{Device, Error, FromDevice, Machine, Ring, ToDevice};
 /// use dma_api::zerocopy::{FromBytes, Immutable, IntoBytes, little_endian::{U16, U32}};
 ///
 /// #[derive(Clone, Copy, IntoBytes, Immutable)]
@@ -171,19 +171,19 @@ impl<M: Machine + Clone> Device<M> {
 /// ```
 /// There is nothing to read in entries that only the CPU writes:
 /// ```compile_fail,E0599
-/// # fn example<M: dma_api::Machine>(mut ring: dma_api::ring::Ring<M, u32, dma_api::ToDevice>) {
+/// # fn example<M: dma_api::Machine>(mut ring: dma_api::Ring<M, u32, dma_api::ToDevice>) {
 /// let entry = ring.fetch(0);
 /// # }
 /// ```
 /// and nothing may be stored to those that the device writes:
 /// ```compile_fail,E0599
-/// # fn example<M: dma_api::Machine>(mut ring: dma_api::ring::Ring<M, u32, dma_api::FromDevice>) {
+/// # fn example<M: dma_api::Machine>(mut ring: dma_api::Ring<M, u32, dma_api::FromDevice>) {
 /// let done = ring.put(0, &0);
 /// # }
 /// ```
 /// while entries that have their lines for themselves are used both ways:
 /// ```
-/// # fn example<M: dma_api::Machine>(mut ring: dma_api::ring::Ring<M, u32, dma_api::Bidirectional>) {
+/// # fn example<M: dma_api::Machine>(mut ring: dma_api::Ring<M, u32, dma_api::Bidirectional>) {
 /// let done = ring.put(0, &0);
 /// let entry = ring.fetch(0);
 /// # }
@@ -283,7 +283,10 @@ impl<M: Machine, T, D: Direction> Ring<M, T, D> {
     /// How many entries it has, at least one.
     #[must_use]
     pub fn entries(&self) -> usize {
-        self.memory.len_bytes().checked_div(size_of::<T>()).unwrap_or(0)
+        self.memory
+            .len_bytes()
+            .checked_div(size_of::<T>())
+            .unwrap_or(0)
     }
 }
 
@@ -369,7 +372,9 @@ impl<M: Machine, T: FromBytes, D: DeviceWrites> Ring<M, T, D> {
 
     /// Orders the copies of entries before later stores: call it before the doorbell by which the device gets them back.
     pub fn before_doorbell(&self) {
-        self.memory.sync().before_doorbell(self.memory.lines().start());
+        self.memory
+            .sync()
+            .before_doorbell(self.memory.lines().start());
     }
 
     /// Copies what the device has written so far.

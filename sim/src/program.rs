@@ -116,14 +116,10 @@ impl State {
 
     fn cpu_stores(&mut self, mapping: Mapping, at: usize, cells: Vec<Cell>) {
         let range = at..at + cells.len();
-        let theirs = |byte: &usize| {
-            match self.owners[*byte] {
-                Owner::Device(_) | Owner::Quarantine | Owner::Padding => true,
-                Owner::Ring(direction) => {
-                    self.shown[*byte] || direction == DataDirection::FromDevice
-                }
-                _ => false,
-            }
+        let theirs = |byte: &usize| match self.owners[*byte] {
+            Owner::Device(_) | Owner::Quarantine | Owner::Padding => true,
+            Owner::Ring(direction) => self.shown[*byte] || direction == DataDirection::FromDevice,
+            _ => false,
         };
         if let Some(byte) = range.clone().find(theirs) {
             self.report(Oracle::CpuTouchedDevices, byte..byte + 1, None, "a store");

@@ -69,7 +69,8 @@ impl State {
 
     /// The doorbell by which a device gets entries back does not overtake the CPU's copies of them.
     pub(crate) fn judge_copies(&mut self) {
-        let copied = |byte: &usize| self.copied[*byte] && matches!(self.owners[*byte], Owner::Ring(_));
+        let copied =
+            |byte: &usize| self.copied[*byte] && matches!(self.owners[*byte], Owner::Ring(_));
         if let Some(byte) = (0..self.layout.len).find(copied) {
             let detail = "between the copy of an entry and the doorbell";
             self.report(Oracle::MissingBarrier, byte..byte + 1, None, detail);

@@ -165,8 +165,10 @@ impl<const N: usize> Tables<N> {
     /// Whoever is being handed over has its own barrier, on its own bytes; elsewhere any orders everything.
     fn before_doorbell(&mut self, at: usize) {
         for life in self.all_mut() {
-            let needs_its_own =
-                matches!(life.state, State::OnTheWayOut | State::Private | State::Ring);
+            let needs_its_own = matches!(
+                life.state,
+                State::OnTheWayOut | State::Private | State::Ring
+            );
             life.steps.before_doorbell |= !needs_its_own || life.holds(at);
         }
     }

@@ -104,7 +104,11 @@ fn found(
     let outcome = sim::trial::run(config, &adversary, |machine: &SimMachine| {
         let without = Without::new(machine, left_out);
         let device = Device::new(&without, Limits::UNLIMITED, config.snooping)?;
-        used(&device, DmaEngine::new(machine, Limits::UNLIMITED, config.snooping), rings)
+        used(
+            &device,
+            DmaEngine::new(machine, Limits::UNLIMITED, config.snooping),
+            rings,
+        )
     });
     outcome.err().map(|failure| failure.violation.oracle)
 }
@@ -126,7 +130,11 @@ const CALLS: [(During, Call); 11] = [
 
 /// What is found wrong without a call, by an adversary that always shows it; nothing if it is not made. An entry that was torn
 /// is seen by adversaries of a certain patience alone: `torn.rs`.
-fn expected(left_out: (During, Call), config: &Config, rings: Rings) -> Option<(Adversary, Oracle)> {
+fn expected(
+    left_out: (During, Call),
+    config: &Config,
+    rings: Rings,
+) -> Option<(Adversary, Oracle)> {
     let snoops = config.snooping == Snooping::Snoops;
     let discards_before = rings == Rings::Descriptors && !config.fills_speculatively;
     match left_out {
@@ -168,7 +176,12 @@ fn each_call_left_out_is_found_on_every_machine_that_makes_it() {
                     continue;
                 };
                 let found = found(Some(left_out), &config, rings, adversary);
-                assert_eq!(found, Some(oracle), "{rings:?} {left_out:?} on {}", config.name);
+                assert_eq!(
+                    found,
+                    Some(oracle),
+                    "{rings:?} {left_out:?} on {}",
+                    config.name
+                );
                 needed += 1;
             }
         }
@@ -190,7 +203,11 @@ fn each_call_left_out_is_found_by_most_adversaries_that_nobody_chose() {
                         found(Some(left_out), &config, rings, adversary).is_some()
                     })
                     .count();
-                assert!(found >= 5, "{found} of 10: {rings:?} {left_out:?} on {}", config.name);
+                assert!(
+                    found >= 5,
+                    "{found} of 10: {rings:?} {left_out:?} on {}",
+                    config.name
+                );
             }
         }
     }

@@ -12,7 +12,17 @@ use sim::{BusFault, DmaEngine};
 
 /// A receive descriptor.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
+    Unaligned,
 )]
 #[repr(C)]
 pub(crate) struct Descriptor {
@@ -78,13 +88,17 @@ impl Card<'_> {
 
     /// A packet arrives: the card fetches a descriptor, fills the buffer, and writes the descriptor back.
     pub(crate) fn receive(&mut self, packet: &[u8]) -> Result<(), BusFault> {
-        let place = self.base.checked_add((self.head * self.distance) as u64).unwrap();
+        let place = self
+            .base
+            .checked_add((self.head * self.distance) as u64)
+            .unwrap();
         self.head = (self.head + 1) % self.entries;
         let bytes = self.engine.read(place, size_of::<Descriptor>())?;
         let mut descriptor = Descriptor::read_from_bytes(&bytes).unwrap();
         assert_eq!(descriptor.status, 0, "the card may not overtake the driver");
 
-        self.engine.write(DmaAddr::new(descriptor.address.get()), packet)?;
+        self.engine
+            .write(DmaAddr::new(descriptor.address.get()), packet)?;
         descriptor.length = U16::new(u16::try_from(packet.len()).unwrap());
         descriptor.status = Descriptor::DONE | Descriptor::LAST;
         self.engine.write(place, descriptor.as_bytes())

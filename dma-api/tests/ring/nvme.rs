@@ -12,7 +12,9 @@ use dma_api::{
 use sim::{BusFault, DmaEngine, Started, Task};
 
 /// A submission queue entry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(C)]
 pub(crate) struct Command {
     pub(crate) opcode: u8,
@@ -28,7 +30,9 @@ pub(crate) struct Command {
 const _: () = assert!(size_of::<Command>() == 64);
 
 /// A completion queue entry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(C)]
 pub(crate) struct Completion {
     pub(crate) result: U32,
@@ -48,7 +52,9 @@ pub(crate) const BLOCK: usize = 96;
 /// What a block holds.
 pub(crate) fn block(number: u32) -> Vec<u8> {
     let first = u8::try_from(number % 200).unwrap() + 1;
-    (0..BLOCK).map(|i| first ^ u8::try_from(i).unwrap()).collect()
+    (0..BLOCK)
+        .map(|i| first ^ u8::try_from(i).unwrap())
+        .collect()
 }
 
 /// The driver's side.

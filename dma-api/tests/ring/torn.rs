@@ -1,7 +1,7 @@
 //! Entries that the device writes, or reads, at the very moment at which the CPU does.
 #![expect(unsafe_code, reason = "a test states that its device is done")]
 
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 
 use dma_api::{
     Device, FromDevice, Limits, Snooping, ToDevice,
@@ -56,7 +56,9 @@ fn polled_while_written(machine: &SimMachine) -> usize {
     let torn = Cell::new(0);
     for turn in 1..=6_u64 {
         let index = usize::from(turn % 2 == 0);
-        let place = first.checked_add((index * size_of::<Entry>()) as u64).unwrap();
+        let place = first
+            .checked_add((index * size_of::<Entry>()) as u64)
+            .unwrap();
         let mut written = false;
         without.hook(move |during, call| {
             let is_now = match snooping {
@@ -89,7 +91,11 @@ fn an_entry_that_is_done_is_whole_however_it_arrives() {
             let machine = SimMachine::new(config.under(adversary)).unwrap();
             polled_while_written(&machine)
         });
-        assert!(torn.sum::<usize>() > 0, "no first look saw a part on {}", config.name);
+        assert!(
+            torn.sum::<usize>() > 0,
+            "no first look saw a part on {}",
+            config.name
+        );
     }
 }
 
@@ -109,16 +115,16 @@ fn small(lines: usize) -> Config {
 
 fn small_machines() -> [Config; 5] {
     [
-        small(2),
+        small(4),
         Config {
             name: "no speculation",
             fills_speculatively: false,
-            ..small(2)
+            ..small(4)
         },
         Config {
             name: "no pure invalidate",
             invalidate: Invalidate::WritesBackToo,
-            ..small(2)
+            ..small(4)
         },
         Config {
             name: "two levels, maintained apart",
@@ -127,12 +133,12 @@ fn small_machines() -> [Config; 5] {
                 granule: 16,
                 maintained: Maintained::ByItself,
             }),
-            ..small(1)
+            ..small(3)
         },
         Config {
             name: "snooped",
             snooping: Snooping::Snoops,
-            ..small(2)
+            ..small(4)
         },
     ]
 }
@@ -202,12 +208,15 @@ fn there_and_back(machine: &SimMachine) -> Outcome {
     Ok(())
 }
 
+/// What a driver does, and its name.
+type Scenario<'d> = (&'d str, &'d dyn Fn(&SimMachine) -> Outcome);
+
 #[test]
 fn every_schedule_of_small_machines_is_survived() {
     const LIMIT: usize = 2_000_000;
     for config in small_machines() {
         let looked = |machine: &SimMachine| looked_at(machine, None);
-        let scenarios: [(&str, &dyn Fn(&SimMachine) -> Outcome); 3] = [
+        let scenarios: [Scenario<'_>; 3] = [
             ("an entry is looked at", &looked),
             ("two entries are put", &put_while_read),
             ("a descriptor goes there and back", &there_and_back),
@@ -216,7 +225,11 @@ fn every_schedule_of_small_machines_is_survived() {
             let explored = explore(&config, LIMIT, driver)
                 .unwrap_or_else(|failure| panic!("{scenario}: {failure}"));
             println!("EXPLORED {}: {scenario}: {explored}", config.name);
-            assert!(explored.states > 300, "{}: {scenario}: {explored}", config.name);
+            assert!(
+                explored.states > 300,
+                "{}: {scenario}: {explored}",
+                config.name
+            );
         }
     }
 }
@@ -242,35 +255,41 @@ fn seen_while_put(
 ) -> usize {
     let snooping = machine.config().snooping;
     let engine = DmaEngine::new(machine, Limits::UNLIMITED, snooping);
+    let torn = &Cell::new(0);
     let without = Without::new(machine, None);
     let device = Device::new(&without, Limits::UNLIMITED, snooping).unwrap();
     let mut ring: Ring<_, Entry, ToDevice> = device.allocate_ring_to(2).unwrap();
     let first = ring.dma_addr();
-    let torn = RefCell::new(0);
-    let torn: &'static RefCell<usize> = Box::leak(Box::new(torn));
     for turn in 1..=6_u64 {
         let index = usize::from(turn % 2 == 0);
-        let place = first.checked_add((index * size_of::<Entry>()) as u64).unwrap();
+        let place = first
+            .checked_add((index * size_of::<Entry>()) as u64)
+            .unwrap();
         without.hook(move |_, _| {
             let bytes = engine.read(place, size_of::<Entry>()).unwrap();
             let entry = Entry::read_from_bytes(&bytes).unwrap();
             if entry.is_of(turn) && entry != Entry::of(turn) {
-                *torn.borrow_mut() += 1;
+                torn.set(torn.get() + 1);
             }
         });
         put(&mut ring, index, turn);
         let bytes = engine.read(place, size_of::<Entry>()).unwrap();
         assert_eq!(Entry::read_from_bytes(&bytes), Ok(Entry::of(turn)));
     }
+    without.hook(|_, _| ());
     // SAFETY: the engine does nothing by itself.
     drop(unsafe { ring.sync_for_cpu() });
-    torn.take()
+    torn.get()
 }
 
 #[test]
 fn a_device_that_looks_by_itself_needs_entries_put_in_order() {
     let mut torn = (0, 0);
-    for config in [presets::cortex_m7(), presets::x86_snooped(), presets::nightmare()] {
+    for config in [
+        presets::cortex_m7(),
+        presets::x86_snooped(),
+        presets::nightmare(),
+    ] {
         for adversary in Adversary::all(60) {
             let machine = SimMachine::new(config.under(adversary)).unwrap();
             torn.0 += seen_while_put(&machine, |ring, index, turn| {
@@ -278,7 +297,8 @@ fn a_device_that_looks_by_itself_needs_entries_put_in_order() {
             });
             torn.1 += seen_while_put(&machine, |ring, index, turn| {
                 let then = Entry::of(turn);
-                ring.put_in_order(index, &Entry { turn: 0, ..then }, &then).unwrap();
+                ring.put_in_order(index, &Entry { turn: 0, ..then }, &then)
+                    .unwrap();
             });
         }
     }

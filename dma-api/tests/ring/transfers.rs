@@ -55,7 +55,9 @@ fn blocks_are_read<M: Machine + Clone>(device: &Device<M>, engine: DmaEngine<'_>
     let mut done = 0;
     for id in 0..12 {
         let number = 7 * u32::from(id);
-        let lent = device.allocate::<FromDevice>(nvme::BLOCK)?.sync_for_device();
+        let lent = device
+            .allocate::<FromDevice>(nvme::BLOCK)?
+            .sync_for_device();
         let tail = driver.read(id, number, lent.dma_addr())?;
         waiting.push_back((id, number, lent));
         controller.submitted(tail)?;
@@ -148,7 +150,8 @@ fn packets_are_received<M: Machine + Clone>(device: &Device<M>, engine: DmaEngin
         card.tail();
     }
     // SAFETY: the card receives nothing any more.
-    lent.into_iter().for_each(|buffer| drop(unsafe { buffer.sync_for_cpu() }));
+    lent.into_iter()
+        .for_each(|buffer| drop(unsafe { buffer.sync_for_cpu() }));
     // SAFETY: as above.
     drop(unsafe { ring.unpublish() });
     Ok(())
@@ -186,7 +189,9 @@ fn packets_are_received_cached<M: Machine + Clone>(
         let is_done = |entry: &Entry| entry.descriptor.is_done();
         assert!(ring.poll(index, is_done)?.is_none());
         card.receive(&packet(number))?;
-        let entry = ring.poll(index, is_done)?.ok_or("the card has written it")?;
+        let entry = ring
+            .poll(index, is_done)?
+            .ok_or("the card has written it")?;
         let buffer = lent.pop_front().unwrap();
         assert_eq!(entry.descriptor.address.get(), buffer.dma_addr().get());
         assert_eq!(entry.skipped, [0; 240]);
@@ -201,7 +206,8 @@ fn packets_are_received_cached<M: Machine + Clone>(
         card.tail();
     }
     // SAFETY: the card receives nothing any more.
-    lent.into_iter().for_each(|buffer| drop(unsafe { buffer.sync_for_cpu() }));
+    lent.into_iter()
+        .for_each(|buffer| drop(unsafe { buffer.sync_for_cpu() }));
     // SAFETY: as above.
     let ring = unsafe { ring.sync_for_cpu() };
     assert!(ring.view::<Entry>(0)?.descriptor.status == 0);
@@ -250,7 +256,10 @@ fn a_granule_that_is_larger_than_the_entries_is_refused() {
         let machine = SimMachine::new(config.clone()).unwrap();
         for snooping in BOTH {
             let device = Device::new(&machine, Limits::UNLIMITED, snooping).unwrap();
-            let (free, granule) = (machine.pool().free_bytes(), config.geometry().unwrap().granule());
+            let (free, granule) = (
+                machine.pool().free_bytes(),
+                config.geometry().unwrap().granule(),
+            );
             let outcome = device.allocate_ring_both::<Spaced<48>, G64>(4);
             if snooping == Snooping::Snoops || granule <= 64 {
                 // SAFETY: no device knows of the ring.
@@ -284,8 +293,15 @@ fn where_everything_snoops_rings_are_but_put_in_order() {
         heads_are_made_available(&device, engine).unwrap();
 
         let counts = machine.0.counts();
-        let maintained = (counts.cleaned, counts.invalidated, counts.cleaned_and_invalidated);
+        let maintained = (
+            counts.cleaned,
+            counts.invalidated,
+            counts.cleaned_and_invalidated,
+        );
         assert_eq!((maintained, counts.completions), ((0, 0, 0), 0));
-        assert!(counts.doorbells > 40 && counts.hand_backs > 40, "{counts:?}");
+        assert!(
+            counts.doorbells > 40 && counts.hand_backs > 40,
+            "{counts:?}"
+        );
     }
 }

@@ -106,7 +106,9 @@ unsafe impl<I: Machine> DmaSync for Without<'_, I> {
         self.call(Call::Invalidate, |real| unsafe { real.invalidate(range) });
     }
     fn clean_and_invalidate(&self, range: LineRange<'_>) {
-        self.call(Call::CleanAndInvalidate, |real| real.clean_and_invalidate(range));
+        self.call(Call::CleanAndInvalidate, |real| {
+            real.clean_and_invalidate(range)
+        });
     }
     fn complete(&self) {
         self.call(Call::Complete, DmaSync::complete);

@@ -56,7 +56,10 @@ fn entries_are_aligned_whatever_the_device_demands() {
 
     assert!(ring.dma_addr().get().is_multiple_of(64));
     ring.put(0, &Aligned([7; 8])).unwrap();
-    assert_eq!(engine.read(ring.dma_addr(), 8).unwrap(), 7_u64.to_ne_bytes());
+    assert_eq!(
+        engine.read(ring.dma_addr(), 8).unwrap(),
+        7_u64.to_ne_bytes()
+    );
     // SAFETY: the engine does nothing by itself.
     drop((before, unsafe { ring.sync_for_cpu() }));
 }
@@ -84,7 +87,9 @@ fn an_entry_that_is_not_there_is_refused_and_nothing_is_touched() {
     assert_eq!(machine.counts(), before);
     assert_eq!((to.put(2, &1), from.fetch(2)), (Ok(()), Ok(0)));
     // SAFETY: no device knows of them.
-    drop(unsafe { (to.sync_for_cpu(), from.sync_for_cpu()) });
+    drop(unsafe { to.sync_for_cpu() });
+    // SAFETY: as above.
+    drop(unsafe { from.sync_for_cpu() });
 }
 
 #[test]
@@ -102,8 +107,14 @@ fn a_ring_of_nothing_or_of_too_much_is_refused() {
         multiple: 8,
     };
     let many = device.allocate_ring_both::<[u64; 32], G256>(entries / 32 + 1);
-    assert!(matches!(many.map(drop), Err(Error::LengthOverflow { multiple: 256, .. })));
-    assert_eq!(device.allocate_ring_from::<u64>(entries).map(drop), Err(wraps));
+    assert!(matches!(
+        many.map(drop),
+        Err(Error::LengthOverflow { multiple: 256, .. })
+    ));
+    assert_eq!(
+        device.allocate_ring_from::<u64>(entries).map(drop),
+        Err(wraps)
+    );
     let full = device.allocate_ring_to::<u64>(16 << 10);
     assert!(matches!(full.map(drop), Err(Error::NeverFits { .. })));
     assert_eq!(machine.pool().free_bytes(), 16 << 10);
