@@ -124,18 +124,18 @@ pub(crate) unsafe fn for_cpu<S: DmaSync>(
     }
 }
 
-/// Lets the CPU see what the device has written to the range so far, which stays the device's: completion barrier,
+/// Lets the CPU see what the device has written to an entry so far, which stays the device's: completion barrier,
 /// invalidate, its completion.
 ///
 /// It discards whatever fills lines: where the CPU alone does, it may have done so when it looked before.
 ///
 /// # Safety
 /// As [`DmaSync::invalidate`]. The CPU has not stored to the lines since they were given to the device.
-pub(crate) unsafe fn for_look<S: DmaSync>(sync: &S, upkeep: Upkeep, range: LineRange<'_>) {
-    sync.after_completion(range.start());
+pub(crate) unsafe fn for_look<S: DmaSync>(sync: &S, upkeep: Upkeep, entry: LineRange<'_>) {
+    sync.after_completion(entry.start());
     if upkeep == Upkeep::Lines {
         // SAFETY: passed on to the caller.
-        unsafe { maintain(sync, Some(Maintenance::Invalidate), range) };
+        unsafe { maintain(sync, Some(Maintenance::Invalidate), entry) };
     }
 }
 

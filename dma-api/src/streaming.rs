@@ -472,10 +472,8 @@ impl<M: Machine, D: Direction> DeviceOwned<M, D> {
         mapping.tell(Event::HandedBack { written }, Some(Location::caller()));
         CpuOwned { mapping, received }
     }
-}
 
-/// What a ring needs, whose entries the CPU uses while the device has the buffer.
-impl<M: Machine, D: Direction> DeviceOwned<M, D> {
+    /// The machine's caches and barriers, for a ring, whose entries the CPU uses while the device has the buffer.
     pub(crate) fn sync(&self) -> &M::Sync {
         self.mapping.machine.sync()
     }

@@ -46,10 +46,8 @@ impl State {
                 Event::ForDevice | Event::Split { .. } | Event::Released,
                 Self::CpuOwned
             ) | (Event::HandedOver, Self::OnTheWayOut)
-                | (
-                    Event::ForCpu | Event::Quarantined | Event::Opened,
-                    Self::DeviceOwned
-                )
+                | (Event::ForCpu | Event::Quarantined, Self::DeviceOwned)
+                | (Event::Opened, Self::DeviceOwned)
                 | (Event::ForCpu | Event::Quarantined, Self::Ring)
                 | (Event::Putting { .. } | Event::Put { .. }, Self::Ring)
                 | (

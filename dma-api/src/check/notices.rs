@@ -120,15 +120,6 @@ impl<const N: usize> Tables<N> {
                     life = first;
                 }
             }
-            Event::Published => {
-                judge_steps(&life, Edge::ForDevice, now.fills, found);
-                life.steps.after_completion = false;
-                self.look_for_conflicts(&life, now.granule, found);
-            }
-            Event::Unpublished => {
-                judge_steps(&life, Edge::ForCpu, now.fills, found);
-                life.steps = Default::default();
-            }
             Event::Opened => {
                 // Its bytes change entry by entry from now on.
                 life.sums = None;
@@ -139,6 +130,15 @@ impl<const N: usize> Tables<N> {
             Event::Looked { .. } | Event::Fetched { .. } => {
                 // The CPU itself fills the lines of entries, wherever nothing else does.
                 judge_steps(&life, Edge::ForCpu, Fills::Speculatively, found);
+                life.steps = Default::default();
+            }
+            Event::Published => {
+                judge_steps(&life, Edge::ForDevice, now.fills, found);
+                life.steps.after_completion = false;
+                self.look_for_conflicts(&life, now.granule, found);
+            }
+            Event::Unpublished => {
+                judge_steps(&life, Edge::ForCpu, now.fills, found);
                 life.steps = Default::default();
             }
             Event::Released => return,

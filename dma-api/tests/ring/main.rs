@@ -8,6 +8,7 @@
     reason = "a test reports by panicking"
 )]
 
+mod checked;
 mod left_out;
 mod nic;
 mod nvme;

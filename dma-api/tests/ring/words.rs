@@ -1,6 +1,8 @@
 //! What a ring says and refuses, what becomes of it, and what drivers may not do with it.
 #![expect(unsafe_code, reason = "a test states that its device is done")]
 
+use core::cell::Cell;
+
 use dma_api::{
     Bidirectional, Device, Error, Event, FromDevice, Limits, Snooping, ToDevice,
     isolated::{G64, G256},
@@ -196,6 +198,23 @@ fn a_machine_is_told_of_each_entry() {
         Event::Released,
     ];
     assert_eq!(*without.told.borrow(), expected);
+}
+
+#[test]
+fn an_entry_that_is_done_at_the_first_look_alone_is_not_done() {
+    let machine = machine();
+    let device = device(&machine);
+    let mut ring: Ring<_, u64, FromDevice> = device.allocate_ring_from(1).unwrap();
+    let looks = Cell::new(0);
+
+    let entry = ring.poll(0, |_| {
+        looks.set(looks.get() + 1);
+        looks.get() == 1
+    });
+
+    assert_eq!((entry, looks.get()), (Ok(None), 2));
+    // SAFETY: no device knows of it.
+    drop(unsafe { ring.sync_for_cpu() });
 }
 
 #[test]
