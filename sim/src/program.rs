@@ -118,7 +118,7 @@ impl State {
         let range = at..at + cells.len();
         let theirs = |byte: &usize| match self.owners[*byte] {
             Owner::Device(_) | Owner::Quarantine | Owner::Padding => true,
-            Owner::Ring(direction) => self.shown[*byte] || direction == DataDirection::FromDevice,
+            Owner::Ring(_) => self.shown[*byte],
             _ => false,
         };
         if let Some(byte) = range.clone().find(theirs) {
