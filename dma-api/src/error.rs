@@ -215,6 +215,13 @@ pub enum Error {
         /// The write-back granule both ends must be multiples of.
         granule: usize,
     },
+    /// The machine's write-back granule, learnt at run time, is larger than the one that a type was made for.
+    GranuleAboveAssumed {
+        /// The machine's granule.
+        granule: usize,
+        /// The granule that the type assumes.
+        assumed: usize,
+    },
     /// The machine's ledger has no free slot for a split buffer.
     LedgerFull {
         /// Slots the ledger has in all.
@@ -374,6 +381,12 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "{len} bytes at {cpu:#x} share a granule of {granule} with others"
+                )
+            }
+            Self::GranuleAboveAssumed { granule, assumed } => {
+                write!(
+                    f,
+                    "the machine's granule of {granule} is larger than the {assumed} that were assumed"
                 )
             }
             Self::LedgerFull { slots } => write!(f, "all {slots} ledger slots are taken"),

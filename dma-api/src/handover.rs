@@ -163,6 +163,21 @@ pub(crate) unsafe fn all_for_cpu<'a, S: DmaSync>(
     }
 }
 
+/// Lets the CPU see what the device has written to an entry so far, which stays the device's: completion barrier,
+/// invalidate, its completion.
+///
+/// It discards whatever fills lines: where the CPU alone does, it may have done so when it looked before.
+///
+/// # Safety
+/// As [`DmaSync::invalidate`]. The CPU has not stored to the lines since they were given to the device.
+pub(crate) unsafe fn for_look<S: DmaSync>(sync: &S, upkeep: Upkeep, entry: LineRange<'_>) {
+    sync.after_completion(entry.start());
+    if upkeep == Upkeep::Lines {
+        // SAFETY: passed on to the caller.
+        unsafe { maintain(sync, Some(Maintenance::Invalidate), entry) };
+    }
+}
+
 /// Removes the range from the caches before it is accessed through an uncached address.
 pub(crate) fn leave_caches<S: DmaSync>(sync: &S, range: LineRange<'_>) {
     // SAFETY: nothing is discarded that is not written back first.
@@ -339,6 +354,22 @@ mod tests {
         ] {
             let steps = transfer(direction, Upkeep::OrderOnly, true);
             assert_eq!(steps, [BeforeDoorbell, AfterCompletion]);
+        }
+    }
+
+    #[test]
+    fn a_look_discards_whatever_fills_lines_and_costs_a_barrier_where_devices_snoop() {
+        let look = |upkeep, fills| {
+            transcript(fills, |sync, range| {
+                // SAFETY: the scribe touches nothing.
+                unsafe { for_look(sync, upkeep, range) }
+            })
+        };
+
+        for fills in [false, true] {
+            let maintained = [AfterCompletion, Invalidate, Complete];
+            assert_eq!(look(Upkeep::Lines, fills), maintained);
+            assert_eq!(look(Upkeep::OrderOnly, fills), [AfterCompletion]);
         }
     }
 

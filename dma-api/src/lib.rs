@@ -59,6 +59,10 @@ mod embedded;
 
 pub mod coherent;
 
+pub mod isolated;
+
+pub mod ring;
+
 pub mod pool;
 
 // What finds mistakes.
@@ -76,6 +80,7 @@ pub use direction::{
     Bidirectional, DataDirection, DeviceReads, DeviceWrites, Direction, FromDevice, ToDevice,
 };
 pub use error::{Error, Refused, known};
+pub use isolated::Isolated;
 pub use ledger::{DeviceId, Ledger, LedgerCounts, Slot};
 pub use lender::Lender;
 pub use limits::{Alignment, DmaMask, Limits, Request};
@@ -85,6 +90,7 @@ pub use map::{BusMap, DirectMap, Region, Window, pointer_at_offset};
 pub use memory::{Block, DmaAllocator};
 pub use observe::{DeviceEvent, DeviceNotice, Event, Notice};
 pub use pool::Pool;
+pub use ring::Ring;
 pub use segments::Segments;
 pub use slots::{BounceCounts, BouncePool, SlotWord};
 pub use source::{CoherentSource, NoCoherentMemory, UncachedAlias, UncachedMemory};

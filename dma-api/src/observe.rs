@@ -8,11 +8,13 @@ use crate::{
     ledger::DeviceId,
 };
 
-/// What a buffer, or coherent memory, goes through.
+/// What a buffer, a ring, or coherent memory goes through.
 ///
 /// The life of a buffer is `Allocated` or `Borrowed`, then any number of transfers (`ForDevice`, `HandedOver`, `ForCpu`,
 /// `HandedBack`), then `Released` or, if the device owned it, `Quarantined`. Coherent memory has `Published` and
-/// `Unpublished` in the place of transfers.
+/// `Unpublished` in the place of transfers. A ring is handed over once and `Opened`; then its entries are used one by one
+/// (`Putting`, `Put`; `Looking`, `Looked`, `Fetched`) until it is taken back whole (`ForCpu`, `HandedBack`). Notices about
+/// an entry describe the whole ring; the event says which bytes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -46,6 +48,46 @@ pub enum Event {
     Published,
     /// Coherent memory was taken back: the barrier was issued, and the CPU has it for itself.
     Unpublished,
+    /// A buffer that was handed over is a ring from now on: the device uses it at any time, and the CPU uses its entries.
+    /// The device may read the entries of a ring that it does not write; a ring that both write is the CPU's, entry by entry.
+    Opened,
+    /// The CPU is about to store to an entry of a ring.
+    Putting {
+        /// First byte of the entry, counted from the start of the ring.
+        at: usize,
+        /// Its length, in bytes.
+        len: usize,
+    },
+    /// An entry of a ring was stored to: maintenance is complete and the doorbell barrier issued. The device has it.
+    Put {
+        /// As in [`Putting`](Self::Putting).
+        at: usize,
+        /// As in [`Putting`](Self::Putting).
+        len: usize,
+    },
+    /// The CPU is about to look at an entry of a ring: neither barrier nor maintenance has been issued yet.
+    Looking {
+        /// As in [`Putting`](Self::Putting).
+        at: usize,
+        /// As in [`Putting`](Self::Putting).
+        len: usize,
+    },
+    /// The completion barrier was issued and maintenance is complete: the CPU copies an entry that the device may be writing
+    /// at this moment, to see whether it is done.
+    Looked {
+        /// As in [`Putting`](Self::Putting).
+        at: usize,
+        /// As in [`Putting`](Self::Putting).
+        len: usize,
+    },
+    /// The CPU knows that the device is done with an entry; since then the completion barrier was issued and maintenance is
+    /// complete. The CPU copies it; an entry that both write is the CPU's.
+    Fetched {
+        /// As in [`Putting`](Self::Putting).
+        at: usize,
+        /// As in [`Putting`](Self::Putting).
+        len: usize,
+    },
 }
 
 /// One event in the life of a buffer or of coherent memory, and what it is about.

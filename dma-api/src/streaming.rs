@@ -205,15 +205,15 @@ impl<M: Machine + Clone, D: Direction> CpuOwned<M, D> {
 }
 
 impl<M: Machine, D: Direction> CpuOwned<M, D> {
+    /// The pointer that the address comes from.
+    pub(crate) const fn memory(&self) -> NonNull<[u8]> {
+        self.mapping.memory
+    }
+
     /// Length in bytes, at least 1.
     #[must_use]
     pub const fn len_bytes(&self) -> usize {
         self.mapping.memory.len()
-    }
-
-    /// Where they are.
-    pub(crate) const fn memory(&self) -> NonNull<[u8]> {
-        self.mapping.memory
     }
 
     /// The bytes, to fill them. What stays unwritten keeps its value, which is zero in a new buffer.
@@ -471,6 +471,39 @@ impl<M: Machine, D: Direction> DeviceOwned<M, D> {
         let written = claim.unwrap_or(received);
         mapping.tell(Event::HandedBack { written }, Some(Location::caller()));
         CpuOwned { mapping, received }
+    }
+
+    /// The machine's caches and barriers, for a ring, whose entries the CPU uses while the device has the buffer.
+    pub(crate) fn sync(&self) -> &M::Sync {
+        self.mapping.machine.sync()
+    }
+
+    pub(crate) const fn upkeep(&self) -> Upkeep {
+        self.mapping.upkeep()
+    }
+
+    pub(crate) fn tell(&self, event: Event, caller: &'static Location<'static>) {
+        self.mapping.tell(event, Some(caller));
+    }
+
+    /// All lines of the buffer, to the end of its last granule.
+    pub(crate) const fn lines(&self) -> LineRange<'_> {
+        self.mapping.lines()
+    }
+
+    /// The `len` bytes at `at`, counted from the start: where the CPU sees them, and their lines.
+    pub(crate) fn part(&self, at: usize, len: usize) -> Result<LineRange<'_>, Error> {
+        let buffer_len = self.len_bytes();
+        let out = out_of_bounds(at, len, buffer_len);
+        if at.checked_add(len).is_none_or(|end| end > buffer_len) {
+            return Err(out);
+        }
+        let phys = self.mapping.owned.start().checked_add(at as u64);
+        let phys = PhysRange::new(phys.ok_or(out)?, len as u64)?;
+        // SAFETY: `at` was just checked to lie inside the memory.
+        let start = unsafe { self.mapping.memory.cast::<u8>().add(at) };
+        // SAFETY: the invariants of `memory` and `owned`, whose `len` bytes at `at` these are.
+        Ok(unsafe { LineRange::new_unchecked(start, phys) })
     }
 }
 

@@ -1194,7 +1194,7 @@ fn a_pool_without_memory_never_fits_anything() {
 
 #[test]
 fn every_text_contains_its_numbers() {
-    let cases: [(Error, &[&str]); 28] = [
+    let cases: [(Error, &[&str]); 29] = [
         (
             Error::RangeWraps {
                 start: 0x1234,
@@ -1348,6 +1348,13 @@ fn every_text_contains_its_numbers() {
                 granule: 33,
             },
             &["0x1234", "22", "33"],
+        ),
+        (
+            Error::GranuleAboveAssumed {
+                granule: 128,
+                assumed: 64,
+            },
+            &["128", "64"],
         ),
         (Error::LedgerFull { slots: 77 }, &["77"]),
         (Error::TooManyDevices { devices: 77 }, &["77"]),

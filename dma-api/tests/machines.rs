@@ -17,6 +17,7 @@ use dma_api::{
     DmaSync, Error, FromDevice, Geometry, Ledger, Limits, LineRange, Machine, NoCoherentMemory,
     Parts, PhysAddr, Pool, Refused, Region, Request, Slot, Snooping, ToDevice, UncachedAlias,
     UncachedMemory, Window,
+    isolated::{G64, Isolated},
 };
 
 const PHYS: u64 = 0x8000_0000;
@@ -349,6 +350,19 @@ fn memory_that_is_aligned_for_the_cpu_but_not_physically_is_not_written_by_a_dev
         "{allocated:?}"
     );
     assert_eq!(machine.memory().free_bytes(), 2 * PAGE);
+}
+
+#[test]
+fn a_value_that_is_isolated_for_the_cpu_but_not_physically_is_not_written_by_a_device() {
+    let cpu = pages();
+    let device = device(machine(cpu, PHYS + 32, 32, NoCoherentMemory));
+    // SAFETY: the page is leaked, aligned, and nobody uses it; any bytes are a value.
+    let value = unsafe { cpu.cast::<Isolated<u8, G64>>().as_mut() };
+
+    let lent = device.lend_isolated::<FromDevice, _, _>(value);
+
+    let (cpu, len, granule) = (cpu.addr().get(), 64, 64);
+    assert_eq!(lent.map(drop), Err(Error::SharedLine { cpu, len, granule }));
 }
 
 #[test]

@@ -23,7 +23,13 @@ impl State {
                 true => !direction.device_writes(),
                 false => direction == DataDirection::FromDevice,
             },
-            Owner::Device(_) => false,
+            Owner::Ring(direction) if honest => match (direction, writes) {
+                (DataDirection::ToDevice, writes) => writes,
+                (DataDirection::FromDevice, writes) => !writes,
+                // It may look whether an entry is its own.
+                (DataDirection::Bidirectional, writes) => writes && !self.shown[*byte],
+            },
+            Owner::Device(_) | Owner::Ring(_) => false,
             Owner::Cpu => true,
             Owner::Quarantine => honest,
             // To read as far as the end of the granule does no harm.
@@ -51,7 +57,7 @@ impl State {
                 for (byte, value) in range.clone().zip(bytes) {
                     let lent = matches!(
                         self.owners[byte],
-                        Owner::Device(_) | Owner::Both | Owner::Padding
+                        Owner::Device(_) | Owner::Ring(_) | Owner::Both | Owner::Padding
                     );
                     if honest || lent {
                         self.gold[byte] = Some(*value);
@@ -83,7 +89,12 @@ impl State {
             self.land(index - landed);
         }
         for byte in range {
-            if !matches!(self.owners[byte], Owner::Device(_)) {
+            let is_settled = match self.owners[byte] {
+                Owner::Device(_) => true,
+                Owner::Ring(_) => self.shown[byte],
+                _ => false,
+            };
+            if !is_settled {
                 continue;
             }
             let found = self.device_sees(route, byte);

@@ -5,7 +5,7 @@ use dma_api::{DataDirection, DmaAddr, Snooping};
 use crate::{
     layout::Mapping,
     machine::SimMachine,
-    steps::{Operation, Reach, Route, Step},
+    steps::{Operation, Reach, Route, Step, Turn},
 };
 
 /// A simulated machine's processor, which does what it is told and nothing more. Offsets and lengths are in bytes, counted
@@ -71,6 +71,11 @@ impl<'m> Cpu<'m> {
     /// Says that bytes are used by both at once.
     pub fn share(&self, at: usize, len: usize) {
         self.take(Step::Publish { at, len });
+    }
+
+    /// Says that memory that was lent is a ring, or what is done with an entry of one.
+    pub fn ring(&self, turn: Turn, at: usize, len: usize) {
+        self.take(Step::Ring { turn, at, len });
     }
 
     /// Says that bytes are the program's again.

@@ -28,6 +28,8 @@ mod judge;
 
 mod access;
 
+mod ring;
+
 mod program;
 
 mod moves;

@@ -14,7 +14,7 @@ use crate::{
     layout::Mapping,
     live::{Shared, StepCounts},
     memory::{SimCoherent, SimPool, place},
-    steps::{Route, Step},
+    steps::{Route, Step, Turn},
     sync::SimCaches,
     violation::Violation,
 };
@@ -147,6 +147,7 @@ impl SimMachine {
         let mapping = live
             .locate(notice.memory.cast())
             .map_or(Mapping::Cached(0), |(mapping, _)| mapping);
+        let ring = |turn, at, len| Step::Ring { turn, at, len };
         let step = match notice.event {
             Event::Allocated | Event::Borrowed => Step::Use {
                 mapping,
@@ -172,6 +173,17 @@ impl SimMachine {
             }
             Event::HandedBack { .. } | Event::Unpublished => Step::HandBack { at, len: whole },
             Event::Published => Step::Publish { at, len: whole },
+            Event::Opened => {
+                let Some(direction) = notice.direction else {
+                    return;
+                };
+                ring(Turn::Opened(direction), at, len)
+            }
+            Event::Putting { at: entry, len } => ring(Turn::Putting, at + entry, len),
+            Event::Put { at: entry, len } => ring(Turn::Put, at + entry, len),
+            Event::Looking { at: entry, len } => ring(Turn::Looking, at + entry, len),
+            Event::Looked { at: entry, len } => ring(Turn::Looked, at + entry, len),
+            Event::Fetched { at: entry, len } => ring(Turn::Fetched, at + entry, len),
             Event::Released => Step::Release { at, len: whole },
             Event::Quarantined => Step::Quarantine { at, len, whole },
             _ => return,

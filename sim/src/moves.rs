@@ -123,6 +123,8 @@ impl State {
         let layout = &self.layout;
         let accessed = |byte: usize| match self.owners[byte] {
             Owner::Cpu => self.live[byte] && self.used_by[byte] != Mapping::Uncached,
+            // The CPU may be looking at an entry, or storing to one.
+            Owner::Ring(_) => self.used_by[byte] != Mapping::Uncached,
             Owner::Nobody => true,
             _ => false,
         };

@@ -44,10 +44,12 @@ impl State {
             Step::BeforeDoorbell => {
                 self.drain_all();
                 self.unfenced.fill(false);
+                self.copied.fill(false);
             }
             Step::AfterCompletion => {
                 self.land_all();
                 self.in_use.fill(false);
+                self.looks_unordered = false;
             }
             Step::Allocate { at, len } => self.allocate(*at..at + len),
             Step::Use { mapping, at, len } => {
@@ -80,6 +82,7 @@ impl State {
                 self.own(*at..at + len, Owner::Both);
                 self.in_use[*at..at + len].fill(true);
             }
+            Step::Ring { turn, at, len } => self.use_ring(*turn, *at..at + len),
             Step::Quarantine { at, len, whole } => {
                 self.own(*at..at + len, Owner::Quarantine);
                 self.own(at + len..at + whole, Owner::Padding);
@@ -113,11 +116,10 @@ impl State {
 
     fn cpu_stores(&mut self, mapping: Mapping, at: usize, cells: Vec<Cell>) {
         let range = at..at + cells.len();
-        let theirs = |byte: &usize| {
-            matches!(
-                self.owners[*byte],
-                Owner::Device(_) | Owner::Quarantine | Owner::Padding
-            )
+        let theirs = |byte: &usize| match self.owners[*byte] {
+            Owner::Device(_) | Owner::Quarantine | Owner::Padding => true,
+            Owner::Ring(_) => self.shown[*byte],
+            _ => false,
         };
         if let Some(byte) = range.clone().find(theirs) {
             self.report(Oracle::CpuTouchedDevices, byte..byte + 1, None, "a store");
@@ -133,7 +135,7 @@ impl State {
 
     /// A load brings lines in, and what it gives must be what is there.
     fn cpu_loads(&mut self, mapping: Mapping, range: Range<usize>) {
-        let theirs = |byte: &usize| self.device_writes(*byte);
+        let theirs = |byte: &usize| self.device_alone_writes(*byte);
         if let Some(byte) = range.clone().find(theirs) {
             self.report(Oracle::CpuTouchedDevices, byte..byte + 1, None, "a load");
         }
@@ -184,7 +186,7 @@ impl State {
 
         if operation != Operation::Clean {
             let theirs = |byte: &usize| {
-                self.in_use[*byte] && !self.snooped[*byte] && self.device_writes(*byte)
+                self.in_use[*byte] && !self.snooped[*byte] && self.device_alone_writes(*byte)
             };
             if let Some(byte) = asked.clone().find(theirs) {
                 let detail = "lines are discarded before the barrier after the completion";
@@ -250,7 +252,7 @@ impl State {
         let theirs = |byte: &usize| {
             matches!(
                 self.owners[*byte],
-                Owner::Device(_) | Owner::Both | Owner::Quarantine
+                Owner::Device(_) | Owner::Both | Owner::Ring(_) | Owner::Quarantine
             )
         };
         if let Some(byte) = range.clone().find(theirs) {
@@ -322,5 +324,6 @@ impl State {
             self.judge_fence(&range, "the doorbell");
             self.judge_dirty(range);
         }
+        self.judge_copies();
     }
 }

@@ -102,6 +102,12 @@ pub(crate) struct State {
     pub(crate) unfenced: Vec<bool>,
     /// Whether a byte was lent, or used by a device, since the last barrier after a completion.
     pub(crate) in_use: Vec<bool>,
+    /// Whether the device may see a byte of a ring, as it was put.
+    pub(crate) shown: Vec<bool>,
+    /// Whether a byte of a ring was copied since the last barrier before a doorbell.
+    pub(crate) copied: Vec<bool>,
+    /// Whether a look at a ring would come before what was read last: no barrier after a completion was since.
+    pub(crate) looks_unordered: bool,
     pub(crate) owners: Vec<Owner>,
     /// Outside of these no byte is the CPU's.
     pub(crate) owned: Range<usize>,
@@ -144,6 +150,9 @@ impl State {
             core: 0,
             unfenced: vec![false; len],
             in_use: vec![false; len],
+            shown: vec![false; len],
+            copied: vec![false; len],
+            looks_unordered: false,
             owners: vec![Owner::Nobody; len],
             owned: 0..0,
             snooped: vec![false; len],
@@ -190,7 +199,15 @@ impl State {
 
     /// Whether a byte is lent to a device that may write it.
     pub(crate) fn device_writes(&self, byte: usize) -> bool {
-        matches!(self.owners[byte], Owner::Device(direction) if direction.device_writes())
+        match self.owners[byte] {
+            Owner::Device(direction) | Owner::Ring(direction) => direction.device_writes(),
+            _ => false,
+        }
+    }
+
+    /// Whether it is, and the CPU must not even look at it.
+    pub(crate) fn device_alone_writes(&self, byte: usize) -> bool {
+        self.device_writes(byte) && !matches!(self.owners[byte], Owner::Ring(_))
     }
 
     /// What the thread's load of a byte gives.
@@ -304,6 +321,9 @@ impl State {
             self.core.hash(&mut hasher);
             self.unfenced.hash(&mut hasher);
             self.in_use.hash(&mut hasher);
+            self.shown.hash(&mut hasher);
+            self.copied.hash(&mut hasher);
+            self.looks_unordered.hash(&mut hasher);
             self.gold.hash(&mut hasher);
             u128::from(hasher.finish())
         };

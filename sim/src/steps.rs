@@ -77,6 +77,8 @@ pub enum Owner {
     Device(DataDirection),
     /// Used by both at once.
     Both,
+    /// An entry's of a ring in cached memory, which the device may use at any time, and the CPU in turn.
+    Ring(DataDirection),
     /// Nobody's until the device is known to be quiet.
     Quarantine,
     /// Nobody's: the rest of a lent buffer's last granule.
@@ -93,10 +95,30 @@ impl fmt::Display for Owner {
             Self::Device(DataDirection::FromDevice) => "the device, to write",
             Self::Device(DataDirection::Bidirectional) => "the device, to read and write",
             Self::Both => "CPU and device",
+            Self::Ring(DataDirection::ToDevice) => "a ring that the CPU writes",
+            Self::Ring(DataDirection::FromDevice) => "a ring that the device writes",
+            Self::Ring(DataDirection::Bidirectional) => "a ring that both write",
             Self::Quarantine => "quarantine",
             Self::Padding => "the rest of a lent granule",
         })
     }
+}
+
+/// What happens to a ring, or to an entry of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Turn {
+    /// Memory that was lent in this direction is a ring from now on.
+    Opened(DataDirection),
+    /// The CPU is about to store to an entry.
+    Putting,
+    /// What it stored there is the device's to see.
+    Put,
+    /// The CPU is about to look at an entry.
+    Looking,
+    /// It copies the entry, to see whether the device is done with it.
+    Looked,
+    /// It copies an entry that the device is done with.
+    Fetched,
 }
 
 /// One step of the program or of a device. Offsets are in bytes from the start of memory.
@@ -210,6 +232,15 @@ pub enum Step {
     /// Memory is used by both sides from now on.
     Publish {
         /// First byte.
+        at: usize,
+        /// Bytes.
+        len: usize,
+    },
+    /// The program uses a ring.
+    Ring {
+        /// How.
+        turn: Turn,
+        /// First byte of the ring, or of the entry.
         at: usize,
         /// Bytes.
         len: usize,
@@ -340,6 +371,7 @@ impl Step {
             | Self::HandOver { at, len, .. }
             | Self::HandBack { at, len }
             | Self::Publish { at, len }
+            | Self::Ring { at, len, .. }
             | Self::Quarantine { at, len, .. } => Some(at..at + len),
             Self::Device { ref access, .. } => Some(access.range()),
             _ => None,

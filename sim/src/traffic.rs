@@ -76,7 +76,7 @@ impl State {
         let (new, old) = (cell.value(), self.memory[byte].value());
         // What a device that snoops has written finds the line gone, or waits for it.
         let counts = match self.owners[byte] {
-            Owner::Device(_) => !self.snooped[byte],
+            Owner::Device(_) | Owner::Ring(_) => !self.snooped[byte],
             Owner::Both => self.used_by[byte] == Mapping::Uncached,
             Owner::Nobody | Owner::Program => false,
             Owner::Cpu | Owner::Quarantine | Owner::Padding => true,
@@ -91,7 +91,7 @@ impl State {
         {
             let name = self.layout.cache_name(cache);
             let oracle = match self.owners[byte] {
-                Owner::Device(_) | Owner::Both => Oracle::DirtyOverDevice,
+                Owner::Device(_) | Owner::Ring(_) | Owner::Both => Oracle::DirtyOverDevice,
                 _ => Oracle::NeighbourLost,
             };
             let detail = format!("written back from {name}");

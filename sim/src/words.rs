@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     layout::{CacheId, Mapping},
-    steps::{Access, Move, Owner, Reach, Step},
+    steps::{Access, Move, Owner, Reach, Step, Turn},
 };
 
 /// A range, as messages show it.
@@ -92,6 +92,19 @@ impl fmt::Display for Step {
             }
             Self::HandBack { at, len } => write!(f, "take {} back", Bytes(*at, *len)),
             Self::Publish { at, len } => write!(f, "share {}", Bytes(*at, *len)),
+            Self::Ring { turn, at, len } => {
+                let bytes = Bytes(*at, *len);
+                match turn {
+                    Turn::Opened(direction) => {
+                        write!(f, "make {bytes} {}", Owner::Ring(*direction))
+                    }
+                    Turn::Putting => write!(f, "CPU is about to put {bytes}"),
+                    Turn::Put => write!(f, "put {bytes}"),
+                    Turn::Looking => write!(f, "CPU is about to look at {bytes}"),
+                    Turn::Looked => write!(f, "look at {bytes}"),
+                    Turn::Fetched => write!(f, "fetch {bytes}"),
+                }
+            }
             Self::Quarantine { at, len, .. } => write!(f, "quarantine {}", Bytes(*at, *len)),
             Self::Doorbell => write!(f, "doorbell"),
             Self::Device { access, .. } => write!(f, "device {access}"),

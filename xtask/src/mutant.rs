@@ -44,7 +44,7 @@ pub(crate) enum Killer {
 pub(crate) enum Harness {
     /// The library's own.
     Library,
-    /// The file of that name in `tests`.
+    /// The file of that name in `tests`, or the folder.
     File(String),
     /// The documentation's examples; all those of one item are one test.
     Documentation,
@@ -190,7 +190,11 @@ pub(crate) fn killer_exists(killer: &Killer, root: &Path) -> bool {
         Harness::Library | Harness::Documentation => root.join(package).join("src"),
         Harness::File(file) => {
             let tests = root.join(package).join("tests");
-            if !tests.join(file).with_extension("rs").is_file() {
+            let places = [
+                tests.join(file).with_extension("rs"),
+                tests.join(file).join("main.rs"),
+            ];
+            if !places.iter().any(|place| place.is_file()) {
                 return false;
             }
             tests
@@ -275,5 +279,13 @@ mod tests {
         ));
         assert!(!exists("xtask lib mutant::tests::no_such_test"));
         assert!(!exists("xtask no_such_file no_such_test"));
+        // A test program is a file, or a folder.
+        assert!(exists(
+            "dma-api transfer the_cpu_reads_what_the_device_wrote"
+        ));
+        assert!(exists(
+            "dma-api ring words::a_machine_is_told_of_each_entry"
+        ));
+        assert!(!exists("dma-api ring no_such_test"));
     }
 }

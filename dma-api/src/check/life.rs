@@ -28,6 +28,8 @@ pub enum State {
     Private,
     /// Coherent, and both sides use it.
     Published,
+    /// A ring, and both sides use its entries.
+    Ring,
 }
 
 impl State {
@@ -45,6 +47,13 @@ impl State {
                 Self::CpuOwned
             ) | (Event::HandedOver, Self::OnTheWayOut)
                 | (Event::ForCpu | Event::Quarantined, Self::DeviceOwned)
+                | (Event::Opened, Self::DeviceOwned)
+                | (Event::ForCpu | Event::Quarantined, Self::Ring)
+                | (Event::Putting { .. } | Event::Put { .. }, Self::Ring)
+                | (
+                    Event::Looking { .. } | Event::Looked { .. } | Event::Fetched { .. },
+                    Self::Ring
+                )
                 | (Event::HandedBack { .. }, Self::OnTheWayBack)
                 | (Event::Published | Event::Released, Self::Private)
                 | (Event::Unpublished | Event::Quarantined, Self::Published)
@@ -61,6 +70,12 @@ impl State {
             Event::Published => Self::Published,
             Event::Unpublished => Self::Private,
             Event::Quarantined => Self::Quarantined,
+            Event::Opened
+            | Event::Putting { .. }
+            | Event::Put { .. }
+            | Event::Looking { .. }
+            | Event::Looked { .. }
+            | Event::Fetched { .. } => Self::Ring,
             Event::Allocated | Event::Borrowed | Event::Split { .. } | Event::Released => self,
         }
     }
@@ -76,6 +91,7 @@ impl fmt::Display for State {
             Self::Quarantined => "in quarantine",
             Self::Private => "private",
             Self::Published => "published",
+            Self::Ring => "a ring",
         })
     }
 }

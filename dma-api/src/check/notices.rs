@@ -120,6 +120,18 @@ impl<const N: usize> Tables<N> {
                     life = first;
                 }
             }
+            Event::Opened => {
+                // Its bytes change entry by entry from now on.
+                life.sums = None;
+                life.steps = Default::default();
+            }
+            Event::Putting { .. } | Event::Looking { .. } => life.steps = Default::default(),
+            Event::Put { .. } => judge_steps(&life, Edge::ForDevice, now.fills, found),
+            Event::Looked { .. } | Event::Fetched { .. } => {
+                // The CPU itself fills the lines of entries, wherever nothing else does.
+                judge_steps(&life, Edge::ForCpu, Fills::Speculatively, found);
+                life.steps = Default::default();
+            }
             Event::Published => {
                 judge_steps(&life, Edge::ForDevice, now.fills, found);
                 life.steps.after_completion = false;

@@ -14,7 +14,7 @@ use crate::{
 
 impl<M, const N: usize, S: Sink> Checked<M, N, S> {
     /// Tells that a device is about to be started on a segment, or on a part of one: memory of one buffer that was handed
-    /// over to it in that direction, or of one that is published. Call it before the doorbell, or before the descriptor
+    /// over to it in that direction, of a ring, or of one that is published. Call it before the doorbell, or before the descriptor
     /// that the device may fetch by itself.
     #[track_caller]
     pub fn about_to_start<X>(&self, device: &Device<X>, dma: DmaRange, access: Access)
@@ -71,7 +71,8 @@ fn start<const N: usize>(
 ) {
     let is_its_own = |life: &&Life| life.device == device && life.dma.overlaps(dma);
     let is_given = |life: &&Life| {
-        let state = matches!(life.state, State::DeviceOwned | State::Published);
+        let given = [State::DeviceOwned, State::Published, State::Ring];
+        let state = given.contains(&life.state);
         is_its_own(life) && state && life.dma.contains(dma)
     };
     let agrees = |life: &&Life| match access {
@@ -80,7 +81,8 @@ fn start<const N: usize>(
     };
     let mut given = tables.all().filter(is_given);
     let finding = if let Some(life) = given.clone().find(agrees) {
-        if life.steps.before_doorbell {
+        // Of a ring each entry had its barrier when it was put.
+        if life.steps.before_doorbell || life.state == State::Ring {
             return;
         }
         let (subject, barrier) = (life.subject(), Barrier::BeforeDoorbell);

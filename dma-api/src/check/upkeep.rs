@@ -12,6 +12,7 @@ use super::{
 use crate::{
     addr::PhysRange,
     cache::{Geometry, LineRange},
+    direction::DataDirection,
     handover::Maintenance,
     machine::Machine,
     sync::DmaSync,
@@ -104,7 +105,8 @@ impl<const N: usize> Tables<N> {
         let mut is_inside = false;
         for life in self.all_mut().filter(|life| is_due_for(life, order)) {
             is_inside |= life.phys.contains(phys);
-            if phys.contains(life.phys) {
+            // Of a ring an entry is maintained at a time.
+            if life.state == State::Ring || phys.contains(life.phys) {
                 life.steps.maintain(operation);
             }
         }
@@ -128,7 +130,10 @@ impl<const N: usize> Tables<N> {
                 });
             }
             // The steps of an edge are the library's; a neighbour in the line has none to repeat.
-            let at_an_edge = matches!(life.state, State::OnTheWayOut | State::OnTheWayBack);
+            let at_an_edge = matches!(
+                life.state,
+                State::OnTheWayOut | State::OnTheWayBack | State::Ring
+            );
             if !at_an_edge && life.phys.overlaps(phys) {
                 life.steps.maintain(operation);
             }
@@ -160,7 +165,10 @@ impl<const N: usize> Tables<N> {
     /// Whoever is being handed over has its own barrier, on its own bytes; elsewhere any orders everything.
     fn before_doorbell(&mut self, at: usize) {
         for life in self.all_mut() {
-            let needs_its_own = matches!(life.state, State::OnTheWayOut | State::Private);
+            let needs_its_own = matches!(
+                life.state,
+                State::OnTheWayOut | State::Private | State::Ring
+            );
             life.steps.before_doorbell |= !needs_its_own || life.holds(at);
         }
     }
@@ -171,6 +179,11 @@ fn is_due_for(life: &Life, order: Order) -> bool {
     let suits = match life.state {
         State::OnTheWayOut => order.operation != Maintenance::Invalidate,
         State::OnTheWayBack => order.operation != Maintenance::Clean && life.device_writes(),
+        // Lines with entries that a device writes are not written back, those that it reads not discarded.
+        State::Ring => match order.operation {
+            Maintenance::Clean => life.direction != Some(DataDirection::FromDevice),
+            Maintenance::Invalidate | Maintenance::CleanAndInvalidate => life.device_writes(),
+        },
         _ => false,
     };
     suits && life.maintained && life.phys.overlaps(order.phys)

@@ -250,6 +250,7 @@ fn texts(holder: Holder, cell: &Cell) -> Vec<String> {
             Some(Owner::Device(DataDirection::ToDevice)) => "device reads",
             Some(Owner::Device(DataDirection::FromDevice)) => "device writes",
             Some(Owner::Device(DataDirection::Bidirectional) | Owner::Both) => "both",
+            Some(Owner::Ring(_)) => "ring",
             Some(Owner::Program) => "allocated",
             Some(Owner::Nobody) => "nobody",
             Some(Owner::Padding) => "padding",
@@ -289,7 +290,7 @@ fn owner_class(owner: Option<Owner>) -> &'static str {
     match owner {
         Some(Owner::Cpu | Owner::Program) => "sp-cpu",
         Some(Owner::Device(_)) => "sp-device",
-        Some(Owner::Both) => "sp-both",
+        Some(Owner::Both | Owner::Ring(_)) => "sp-both",
         Some(Owner::Quarantine) => "sp-quarantine",
         Some(Owner::Nobody | Owner::Padding) | None => "sp-nobody",
     }

@@ -89,6 +89,7 @@ pub(super) fn lines(history: &History, violation: Option<&Violation>) -> Lines {
             Step::HandOver { .. }
             | Step::HandBack { .. }
             | Step::Publish { .. }
+            | Step::Ring { .. }
             | Step::Quarantine { .. }
             | Step::Device { .. } => Concern::Lent,
             _ => Concern::Touched,

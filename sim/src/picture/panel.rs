@@ -142,7 +142,10 @@ fn parts(history: &History, line: &Range<usize>) -> Vec<Range<usize>> {
             Step::HandOver { at, len, whole, .. } | Step::Quarantine { at, len, whole } => {
                 owned.extend([*at, at + len, at + whole]);
             }
-            Step::Use { at, len, .. } | Step::Publish { at, len } | Step::HandBack { at, len } => {
+            Step::Use { at, len, .. }
+            | Step::Publish { at, len }
+            | Step::Ring { at, len, .. }
+            | Step::HandBack { at, len } => {
                 owned.extend([*at, at + len]);
             }
             Step::Copy { from, to, len, .. } => {

@@ -8,7 +8,7 @@ use crate::{
     history::Entry,
     layout::CacheId,
     state::{Issued, State},
-    steps::{Access, Move, Operation, Reach, Step},
+    steps::{Access, Move, Operation, Reach, Step, Turn},
 };
 
 /// Who makes something happen.
@@ -147,6 +147,14 @@ fn of_step(step: &Step, state: &State, name: Name) -> (Actor, Glyph, String) {
         }
         Step::HandBack { .. } => (Glyph::Sign("←"), format!("takes {it} back")),
         Step::Publish { .. } => (Glyph::Sign("↔"), format!("shares {it} with the device")),
+        Step::Ring { turn, .. } => match turn {
+            Turn::Opened(_) => (Glyph::Sign("↔"), format!("makes {it} a ring")),
+            Turn::Putting => (Glyph::Sign("·"), format!("is about to put {it}")),
+            Turn::Put => (Glyph::Sign("→"), format!("puts {it}")),
+            Turn::Looking => (Glyph::Sign("·"), format!("is about to look at {it}")),
+            Turn::Looked => (Glyph::Sign("?"), format!("looks at {it}")),
+            Turn::Fetched => (Glyph::Sign("←"), format!("fetches {it}")),
+        },
         Step::Quarantine { .. } => (Glyph::Sign("×"), format!("puts {it} into quarantine")),
         Step::Doorbell => (Glyph::Bell, "rings the device's doorbell".to_owned()),
         Step::Device { access, .. } => return of_access(access, name),

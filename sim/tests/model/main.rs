@@ -56,6 +56,8 @@ mod lost;
 
 mod ownership;
 
+mod ring;
+
 mod reuse;
 
 mod doorbell;

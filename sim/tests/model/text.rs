@@ -111,6 +111,9 @@ fn every_oracle_and_every_owner_has_words_of_its_own() {
             "the device, to read and write",
         ),
         (Owner::Both, "CPU and device"),
+        (Owner::Ring(ToDevice), "a ring that the CPU writes"),
+        (Owner::Ring(FromDevice), "a ring that the device writes"),
+        (Owner::Ring(Bidirectional), "a ring that both write"),
         (Owner::Quarantine, "quarantine"),
         (Owner::Padding, "the rest of a lent granule"),
     ];
