@@ -11,6 +11,8 @@ pub mod direction;
 
 pub mod limits;
 
+pub mod segments;
+
 // What the machine promises.
 
 pub mod cache;
@@ -31,6 +33,8 @@ pub mod ledger;
 
 pub mod observe;
 
+pub mod costs;
+
 pub mod machine;
 
 // What a driver does.
@@ -39,7 +43,19 @@ pub mod device;
 
 pub mod streaming;
 
+pub mod slots;
+
+pub mod bounce;
+
+mod transfer;
+
+pub mod lender;
+
 pub mod loan;
+
+mod in_place;
+
+mod embedded;
 
 pub mod coherent;
 
@@ -54,9 +70,11 @@ pub mod pool;
 pub mod check;
 
 pub use addr::{DmaAddr, DmaRange, PhysAddr, PhysRange};
+pub use bounce::{LoanCost, Policy};
 pub use cache::{Geometry, LineRange};
 pub use check::Checked;
 pub use coherent::{Coherent, PrivateCoherent};
+pub use costs::Costs;
 pub use device::{Device, Quiesced, Snooping};
 pub use direction::{
     Bidirectional, DataDirection, DeviceReads, DeviceWrites, Direction, FromDevice, ToDevice,
@@ -64,16 +82,22 @@ pub use direction::{
 pub use error::{Error, Refused, known};
 pub use isolated::Isolated;
 pub use ledger::{DeviceId, Ledger, LedgerCounts, Slot};
+pub use lender::Lender;
 pub use limits::{Alignment, DmaMask, Limits, Request};
+pub use loan::{Finished, InFlight, Loan};
 pub use machine::{Assembled, Machine, Parts};
 pub use map::{BusMap, DirectMap, Region, Window, pointer_at_offset};
 pub use memory::{Block, DmaAllocator};
 pub use observe::{DeviceEvent, DeviceNotice, Event, Notice};
 pub use pool::Pool;
 pub use ring::Ring;
+pub use segments::Segments;
+pub use slots::{BounceCounts, BouncePool, SlotWord};
 pub use source::{CoherentSource, NoCoherentMemory, UncachedAlias, UncachedMemory};
 pub use streaming::{CpuOwned, DeviceOwned};
 pub use sync::{DmaSync, Levels};
 
+/// The crate whose traits say what a buffer is: [`Lender`] takes them, and [`CpuOwned`] is one.
+pub use embedded_dma;
 /// The crate whose traits say which values may cross: `FromBytes`, `IntoBytes`, `Immutable`, `KnownLayout`.
 pub use zerocopy;
