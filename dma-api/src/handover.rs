@@ -124,6 +124,21 @@ pub(crate) unsafe fn for_cpu<S: DmaSync>(
     }
 }
 
+/// Lets the CPU see what the device has written to an entry so far, which stays the device's: completion barrier,
+/// invalidate, its completion.
+///
+/// It discards whatever fills lines: where the CPU alone does, it may have done so when it looked before.
+///
+/// # Safety
+/// As [`DmaSync::invalidate`]. The CPU has not stored to the lines since they were given to the device.
+pub(crate) unsafe fn for_look<S: DmaSync>(sync: &S, upkeep: Upkeep, entry: LineRange<'_>) {
+    sync.after_completion(entry.start());
+    if upkeep == Upkeep::Lines {
+        // SAFETY: passed on to the caller.
+        unsafe { maintain(sync, Some(Maintenance::Invalidate), entry) };
+    }
+}
+
 /// Gives several ranges to the device at once: maintenance of each, one completion for all, doorbell barrier.
 ///
 /// # Safety
@@ -160,21 +175,6 @@ pub(crate) unsafe fn all_for_cpu<'a, S: DmaSync>(
         let operation = maintenance(direction, Edge::ForCpu, Fills::of(sync));
         // SAFETY: the lines were cleaned by `all_for_device` and not stored to since, so none is dirty.
         unsafe { maintain_all(sync, operation, ranges) };
-    }
-}
-
-/// Lets the CPU see what the device has written to an entry so far, which stays the device's: completion barrier,
-/// invalidate, its completion.
-///
-/// It discards whatever fills lines: where the CPU alone does, it may have done so when it looked before.
-///
-/// # Safety
-/// As [`DmaSync::invalidate`]. The CPU has not stored to the lines since they were given to the device.
-pub(crate) unsafe fn for_look<S: DmaSync>(sync: &S, upkeep: Upkeep, entry: LineRange<'_>) {
-    sync.after_completion(entry.start());
-    if upkeep == Upkeep::Lines {
-        // SAFETY: passed on to the caller.
-        unsafe { maintain(sync, Some(Maintenance::Invalidate), entry) };
     }
 }
 
