@@ -223,6 +223,8 @@ pub fn encode<'s, T>(
     let mut segments = Segments::new(limits, ranges).peekable();
     let mut used: usize = 0;
     while let Some(segment) = segments.next() {
+        // What no storage helps against comes before the lack of it.
+        let segment = segment?;
         let place = match segments.peek() {
             Some(_) => Place::Inner,
             None => Place::Last,
@@ -230,7 +232,7 @@ pub fn encode<'s, T>(
         let slot = storage
             .get_mut(used)
             .ok_or(Error::TooManyParts { capacity })?;
-        *slot = descriptor(segment?, place)?;
+        *slot = descriptor(segment, place)?;
         used = used.saturating_add(1);
     }
     Ok(storage.get(..used).unwrap_or_default())
