@@ -512,6 +512,78 @@ mod tests {
     }
 
     #[test]
+    fn inside_a_transfer_segments_end_and_begin_at_the_edges_of_pages() {
+        let limits = Limits::UNLIMITED.page(0x1000).unwrap();
+        let inner = |edge| Err(Error::InnerEdge { edge, page: 0x1000 });
+        let whole = dma(0x5000, 0x1000);
+
+        // The first may begin anywhere and the last may end anywhere, alone or not.
+        assert_eq!(limits.check_all(&[dma(0x1010, 0x20)]), Ok(()));
+        let loose = [dma(0x1ff0, 0x10), whole, dma(0x9000, 1)];
+        assert_eq!(limits.check_all(&loose), Ok(()));
+
+        let short = [dma(0x1ff0, 0xf), whole];
+        assert_eq!(limits.check_all(&short), inner(0x1fff));
+        let long = [dma(0x1ff0, 0x11), whole];
+        assert_eq!(limits.check_all(&long), inner(0x2001));
+        let late = [whole, dma(0x9001, 1)];
+        assert_eq!(limits.check_all(&late), inner(0x9001));
+        let early = [whole, dma(0x8fff, 2)];
+        assert_eq!(limits.check_all(&early), inner(0x8fff));
+        // Adjacent is not enough, the end comes before the start, and the second joint is judged too.
+        let adjacent = [dma(0x1000, 0x10), dma(0x1010, 0x10)];
+        assert_eq!(limits.check_all(&adjacent), inner(0x1010));
+        let both = [dma(0x1000, 0x800), dma(0x5010, 1)];
+        assert_eq!(limits.check_all(&both), inner(0x1800));
+        let second = [whole, dma(0x8000, 0x20), whole];
+        assert_eq!(limits.check_all(&second), inner(0x8020));
+        // The end of the address space is the edge of a page.
+        let top = [dma(u64::MAX - 0xf, 0x10), whole];
+        assert_eq!(limits.check_all(&top), Ok(()));
+    }
+
+    #[test]
+    fn the_count_is_judged_before_the_segments_and_those_before_where_they_meet() {
+        let limits = Limits::UNLIMITED
+            .page(0x1000)
+            .and_then(|l| l.max_segments(2))
+            .and_then(|l| l.alignment(16))
+            .unwrap();
+        let (inside, odd) = (dma(0x10, 0x10), dma(0x18, 8));
+        let many = Error::TooManySegments {
+            segments: 3,
+            max: 2,
+        };
+        let misaligned = Error::Misaligned {
+            addr: 0x18,
+            alignment: 16,
+        };
+
+        assert_eq!(limits.check_all(&[inside, odd, odd]), Err(many));
+        assert_eq!(limits.check_all(&[inside, odd]), Err(misaligned));
+        assert!(matches!(
+            limits.check_all(&[inside, inside]),
+            Err(Error::InnerEdge { edge: 0x20, .. })
+        ));
+    }
+
+    #[test]
+    fn a_page_is_a_power_of_two_and_of_two_pages_the_larger_holds() {
+        let paged = |bytes| Limits::UNLIMITED.page(bytes);
+        for value in [0, 3, 0x1001] {
+            assert_eq!(paged(value), Err(Error::NotPowerOfTwo { value }));
+        }
+        let (small, large) = (paged(0x1000).unwrap(), paged(0x4000).unwrap());
+
+        assert_eq!(Limits::UNLIMITED.segment_page(), Alignment::ONE);
+        assert_eq!(small.segment_page().get(), 0x1000);
+        assert_eq!(small.meet(large), Ok(large));
+        assert_eq!(large.meet(small), Ok(large));
+        assert_eq!(small.meet(Limits::UNLIMITED), Ok(small));
+        assert_eq!(Limits::UNLIMITED.meet(small), Ok(small));
+    }
+
+    #[test]
     fn a_mask_has_1_to_64_bits() {
         assert_eq!(DmaMask::bits(0), Err(Error::MaskBits { bits: 0 }));
         assert_eq!(DmaMask::bits(1).unwrap().highest().get(), 1);

@@ -69,17 +69,14 @@ impl<I: Iterator<Item = DmaRange>> Segments<I> {
 
     /// The front of `range` that is one segment, and what is left.
     fn cut(&self, range: DmaRange) -> Result<(DmaRange, Option<DmaRange>), Error> {
-        let whole = self.limits.check(range);
-        let inner = match whole {
+        let broken = match self.limits.check(range) {
             Ok(()) => return Ok((range, None)),
-            Err(Error::SegmentTooLong { .. } | Error::CrossesBoundary { .. }) => range,
+            Err(error @ (Error::SegmentTooLong { .. } | Error::CrossesBoundary { .. })) => error,
             Err(error) => return Err(error),
         };
-        let at = self.limits.longest_front(inner);
-        let (front, rest) = at.and_then(|at| inner.split_at(at)).ok_or_else(|| {
-            // No cut helps: the error is the one that the whole has.
-            whole.err().unwrap_or(Error::ZeroLength)
-        })?;
+        // Where no cut helps, the error is the one that the whole has.
+        let at = self.limits.longest_front(range);
+        let (front, rest) = at.and_then(|at| range.split_at(at)).ok_or(broken)?;
         // The address limits of the front; those of the rest are judged when it is cut.
         self.limits.check(front)?;
         Ok((front, Some(rest)))
@@ -137,20 +134,18 @@ impl DmaRange {
 
 impl Limits {
     /// Bytes at the front of a range that is too long for one segment, or crosses a boundary, that make the longest
-    /// segment behind which another may follow; `None` if there is no such place.
+    /// segment behind which another may follow; 0 or `None` if there is no such place. There are fewer of them than bytes
+    /// in the range, as it breaks one of the two limits.
     fn longest_front(&self, range: DmaRange) -> Option<u64> {
         let start = range.start().get();
-        let longest = self.longest_segment();
         let to_boundary = self.segment_boundary().map_or(u64::MAX, |boundary| {
             boundary.get().wrapping_sub(start & boundary.mask())
         });
-        let room = longest
-            .min(to_boundary)
-            .min(range.len_bytes().wrapping_sub(1));
+        let room = self.longest_segment().min(to_boundary);
         // Another segment starts where this one ends.
         let joint = self.segment_alignment().max(self.segment_page());
         let past = start.wrapping_add(room) & joint.mask();
-        room.checked_sub(past).filter(|front| *front > 0)
+        room.checked_sub(past)
     }
 }
 
@@ -223,6 +218,8 @@ pub fn encode<'s, T>(
     let mut segments = Segments::new(limits, ranges).peekable();
     let mut used: usize = 0;
     while let Some(segment) = segments.next() {
+        // What no storage helps against comes before the lack of it.
+        let segment = segment?;
         let place = match segments.peek() {
             Some(_) => Place::Inner,
             None => Place::Last,
@@ -230,7 +227,7 @@ pub fn encode<'s, T>(
         let slot = storage
             .get_mut(used)
             .ok_or(Error::TooManyParts { capacity })?;
-        *slot = descriptor(segment?, place)?;
+        *slot = descriptor(segment, place)?;
         used = used.saturating_add(1);
     }
     Ok(storage.get(..used).unwrap_or_default())
