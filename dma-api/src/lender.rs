@@ -315,6 +315,9 @@ impl<'p, M: Machine + Clone> Lender<'p, M> {
                 None => Err(error),
             },
         };
+        if let (Err(Error::Exhausted { .. }), Some(pool)) = (&made, self.pool) {
+            pool.count_refused();
+        }
         let mut transfer = made?;
         transfer.for_device(caller);
         Ok(transfer)
