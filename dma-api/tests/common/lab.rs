@@ -15,6 +15,9 @@ use dma_api::{
 /// Bytes of each of the three stretches of memory: the pool's, near and far.
 pub(crate) const STRETCH: usize = 0x1_0000;
 
+/// Where near memory goes on at other addresses of the bus.
+pub(crate) const SEAM: usize = 0x8000;
+
 const PHYS: PhysAddr = PhysAddr::new(0x8000_0000);
 const DMA: DmaAddr = DmaAddr::new(0x1000_0000);
 const FAR: PhysAddr = PhysAddr::new(0x4_0000_0000);
@@ -95,7 +98,7 @@ pub(crate) struct Lab {
     sync: Scribe,
     memory: Pool<64>,
     regions: [Region; 2],
-    windows: [Window; 1],
+    windows: [Window; 2],
     ledger: Ledger<[Slot; 8]>,
     costs: Option<Costs>,
 }
@@ -115,11 +118,17 @@ impl Lab {
         let reached = unsafe { Region::new(reached, PHYS, 2 * STRETCH) }.unwrap();
         // SAFETY: as above.
         let far = unsafe { Region::new(far, FAR, STRETCH) }.unwrap();
+        let (first, second) = ((STRETCH + SEAM) as u64, (STRETCH - SEAM) as u64);
+        let behind = |start: u64| PhysAddr::new(start + first);
+        let windows = [
+            Window::new(PHYS, DMA, first),
+            Window::new(behind(PHYS.get()), DmaAddr::new(0x7000_0000), second),
+        ];
         Box::leak(Box::new(Self {
             sync: Scribe::default(),
             memory,
             regions: [reached, far],
-            windows: [Window::new(PHYS, DMA, 2 * STRETCH as u64).unwrap()],
+            windows: windows.map(Result::unwrap),
             ledger: Ledger::new(),
             costs,
         }))
