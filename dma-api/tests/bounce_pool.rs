@@ -347,24 +347,65 @@ fn a_forgotten_loan_keeps_its_slots_and_they_outlive_the_pool() {
 
 #[test]
 fn with_a_slot_per_largest_loan_as_many_loans_as_slots_never_fail() {
-    let lab = Lab::new();
-    let device = device(lab);
-    let pool = Pool::<1>::new(&device, 5 * SLOT, SLOT).unwrap();
-    let lender = Lender::new(&device, &pool).unwrap();
-    let mut random = 1_u32;
-    let mut loans: Vec<Lent<'_>> = Vec::new();
-    for _ in 0..500 {
-        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let number = (random >> 16) as usize;
-        if loans.len() == 5 || (number & 1 == 0 && !loans.is_empty()) {
-            give_back(loans.swap_remove(number % loans.len()));
-        } else {
-            loans.push(lend(&lender, lab.far(number % 64, 1 + number % SLOT)).unwrap());
+    let open = Limits::UNLIMITED;
+    let kinds = [
+        (open, 40, 128),
+        (open, 128, 128),
+        (open, 129, 256),
+        (open.page(256).unwrap(), 100, 512),
+        (open.alignment(256).unwrap(), 100, 512),
+        (open.page(64).unwrap(), 2048, 4096),
+    ];
+    for (limits, longest, slot) in kinds {
+        let lab = Lab::new();
+        let device = Device::new(lab, limits, Snooping::DoesNotSnoop).unwrap();
+        assert_eq!(
+            BouncePool::<&'static Lab>::slot_for(&device, longest),
+            Ok(slot),
+            "{limits:?}"
+        );
+        let pool = Pool::<1>::new(&device, 5 * slot, slot).unwrap();
+        let lender = Lender::new(&device, &pool).unwrap();
+        let mut random = 1_u32;
+        let mut loans = Vec::new();
+        for _ in 0..2000 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let (number, at) = ((random >> 16) as usize, (random >> 20) as usize % 512);
+            if loans.len() == 5 || (number & 1 == 0 && !loans.is_empty()) {
+                drop(loans.swap_remove(number % loans.len()));
+                continue;
+            }
+            let len = 1 + number % longest;
+            let memory = [lab.far(at, len), lab.near(at, len)][number / 2 % 2];
+            // SAFETY: nobody else uses the memory.
+            let loan = unsafe { lender.lend_raw::<FromDevice>(memory) };
+            assert!(
+                loan.is_ok(),
+                "{len} bytes from {at} on for {limits:?}: {loan:?}"
+            );
+            loans.push(Returned(loan.ok()));
+        }
+        assert_eq!((pool.counts().refused, pool.counts().quarantined), (0, 0));
+    }
+    let device = device(Lab::new());
+    let (len, multiple) = (usize::MAX as u64, 64);
+    let overflow = Error::LengthOverflow { len, multiple };
+    assert_eq!(
+        BouncePool::<&'static Lab>::slot_for(&device, usize::MAX),
+        Err(overflow)
+    );
+}
+
+/// A loan that is taken back when it is dropped.
+struct Returned<'p>(Option<Loan<'p, &'static Lab, FromDevice>>);
+
+impl Drop for Returned<'_> {
+    fn drop(&mut self) {
+        if let Some(loan) = self.0.take() {
+            // SAFETY: no device was told of it.
+            unsafe { loan.sync_for_cpu() };
         }
     }
-    assert_eq!(pool.counts().refused, 0);
-    assert_eq!(pool.counts().high_water, 5 * SLOT);
-    loans.into_iter().for_each(give_back);
 }
 
 #[test]
