@@ -438,6 +438,103 @@ fn what_one_loan_left_in_a_slot_no_device_and_no_owner_sees_through_the_next() {
     }
 }
 
+#[test]
+fn what_one_loan_left_in_a_slot_before_a_part_no_device_sees() {
+    let lab = Lab::new();
+    let limits = Limits::UNLIMITED.page(256).unwrap();
+    let device = Device::new(lab, limits, Snooping::DoesNotSnoop).unwrap();
+    let pool = Pool::<1>::new(&device, 256, 256).unwrap();
+    let lender = Lender::new(&device, &pool).unwrap();
+    fill(lab.far(0, 256), &[0x5e; 256]);
+    give_back(lend(&lender, lab.far(0, 256)).unwrap());
+    fill(lab.far(0, 256), &[1; 256]);
+    // SAFETY: nobody else uses the memory.
+    let loan = unsafe { lender.lend_raw::<FromDevice>(lab.far(100, 20)) }.unwrap();
+    let start = loan.segment().unwrap().start().get();
+    let granule = DmaRange::new(DmaAddr::new(start - 36), 64).unwrap();
+    let mut expected = [0; 64];
+    expected[36..56].fill(1);
+    assert_eq!(lab.gather([granule]), expected);
+    // SAFETY: no device was told of it.
+    unsafe { loan.sync_for_cpu() };
+}
+
+#[test]
+fn each_loan_has_a_place_of_its_own() {
+    let lab = Lab::new();
+    let device = device(lab);
+    let pool = Pool::<1>::new(&device, 4 * SLOT, SLOT).unwrap();
+    let lender = Lender::new(&device, &pool).unwrap();
+    let loans = [1, 2, 3].map(|number| {
+        let memory = lab.far(usize::from(number) * 0x100, 100);
+        fill(memory, &pattern(100, number));
+        let loan = lend(&lender, memory).unwrap();
+        let cleaned = lab.steps().remove(0).phys.unwrap();
+        let dma = lab.bus().to_dma(cleaned).unwrap();
+        assert_eq!(Some(dma.start()), loan.segment().map(DmaRange::start));
+        (number, loan)
+    });
+    for (number, loan) in loans {
+        assert_eq!(lab.gather(loan.segments()), pattern(100, number));
+        give_back(loan);
+    }
+}
+
+#[test]
+fn a_pool_serves_a_device_that_reaches_its_upper_part() {
+    let lab = Lab::new();
+    let all = device(lab);
+    let pool = Pool::<1>::new(&all, 4 * SLOT, SLOT).unwrap();
+    let lender = Lender::new(&all, &pool).unwrap();
+    let loan = lend(&lender, lab.far(0, 1)).unwrap();
+    let start = loan.segment().unwrap().start();
+    give_back(loan);
+    let lowest = start.checked_add(2 * SLOT as u64).unwrap();
+    let limits = Limits::UNLIMITED
+        .window(lowest, DmaAddr::new(u64::MAX))
+        .unwrap();
+    let upper = all.narrowed(limits).unwrap();
+    let lender = Lender::new(&upper, &pool).unwrap();
+    assert_eq!(lender.max_loan(), 2 * SLOT);
+    let loan = lend(&lender, lab.far(0, 1)).unwrap();
+    assert_eq!(loan.segment().unwrap().start(), lowest);
+    give_back(loan);
+}
+
+#[test]
+fn a_run_begins_where_the_devices_page_does() {
+    let lab = Lab::new();
+    let limits = Limits::UNLIMITED.page(256).unwrap();
+    let device = Device::new(lab, limits, Snooping::DoesNotSnoop).unwrap();
+    let pool = Pool::<1>::new(&device, 8 * SLOT, SLOT).unwrap();
+    let lender = Lender::new(&device, &pool).unwrap();
+    let first = lend(&lender, lab.far(0, 1)).unwrap();
+    let second = lend(&lender, lab.far(100, 300)).unwrap();
+    let starts: Vec<_> = second
+        .segments()
+        .map(|segment| segment.start().get() % 256)
+        .collect();
+    assert_eq!(starts, [100]);
+    give_back(first);
+    give_back(second);
+}
+
+#[test]
+fn a_run_has_as_few_segments_as_the_boundary_allows() {
+    let lab = Lab::new();
+    let limits = Limits::UNLIMITED.boundary(256).unwrap();
+    let device = Device::new(lab, limits, Snooping::DoesNotSnoop).unwrap();
+    let pool = Pool::<1>::new(&device, 8 * SLOT, SLOT).unwrap();
+    let lender = Lender::new(&device, &pool).unwrap();
+    let first = lend(&lender, lab.far(0, 1)).unwrap();
+    for (len, segments) in [(200, 1), (256, 1), (512, 2)] {
+        let loan = lend(&lender, lab.far(0, len)).unwrap();
+        assert_eq!(loan.segments().count(), segments, "{len}");
+        give_back(loan);
+    }
+    give_back(first);
+}
+
 /// Whether a loan of `len` bytes works from every offset in a page, in an empty pool.
 fn fits(lab: &'static Lab, lender: &Lender<'_, &'static Lab>, len: usize, page: usize) -> usize {
     let lends = |at: &usize| match lend(lender, lab.far(*at, len)) {

@@ -588,3 +588,96 @@ fn what_a_device_only_reads_is_cleaned_and_not_copied_back() {
     );
     assert_eq!((bytes(memory), bench.copied()), (pattern(40, 1), (40, 0)));
 }
+
+#[test]
+fn all_of_a_list_bounces_in_one_piece() {
+    let bench = Bench::new();
+    let (lab, lender) = (bench.lab, bench.lender());
+    // With their edges apart they would be six parts.
+    let list = [lab.near(10, 130), lab.near(0x20a, 130)];
+    fill(list[0], &pattern(130, 1));
+    fill(list[1], &pattern(130, 2));
+    // SAFETY: nobody else uses the memory.
+    let loan = unsafe { lender.lend_list::<Bidirectional, 2>(&list) }.unwrap();
+    assert_eq!(loan.segment().unwrap().len_bytes(), 260);
+    assert_eq!(loan.cost().bytes_bounced, 260);
+    let sent = [pattern(130, 1), pattern(130, 2)].concat();
+    assert_eq!(lab.gather(loan.segments()), sent);
+    assert_eq!(lab.asked(), [Clean, Complete, BeforeDoorbell]);
+    lab.scatter(loan.segments(), &pattern(260, 3));
+    // SAFETY: the device is done.
+    unsafe { loan.sync_for_cpu() };
+    assert_eq!(list.map(bytes).concat(), pattern(260, 3));
+}
+
+#[test]
+fn what_is_lent_in_place_has_its_own_lines_maintained() {
+    let bench = Bench::new();
+    let memory = bench.lab.near(10, 20);
+    let page = bench.lab.near(0, 64);
+    fill(page, &pattern(64, 1));
+    for list in [false, true] {
+        if list {
+            // SAFETY: nobody else uses the memory.
+            let loan = unsafe { bench.lender().lend_list::<ToDevice, 1>(&[memory]) }.unwrap();
+            // SAFETY: the device is done.
+            unsafe { loan.sync_for_cpu() };
+        } else {
+            // SAFETY: nobody else uses the memory.
+            let loan = unsafe { bench.lender().lend_raw::<ToDevice>(memory) }.unwrap();
+            // SAFETY: the device is done.
+            unsafe { loan.sync_for_cpu() };
+        }
+        let cleaned = bench.lab.steps().remove(0);
+        let phys = bench.lab.direct_map().to_phys(memory).unwrap();
+        assert_eq!((cleaned.asked, cleaned.phys), (Clean, Some(phys)));
+        assert_eq!(bytes(page), pattern(64, 1));
+    }
+}
+
+#[test]
+fn bytes_that_keep_still_around_several_stretches_bounce_none_of_them() {
+    let bench = Bench::new();
+    // SAFETY: nobody stores to the memory.
+    let lender = unsafe { bench.lender().with_still_neighbours() };
+    let list = [bench.lab.near(10, 20), bench.lab.near(0x105, 77)];
+    // SAFETY: nobody else uses the memory.
+    let loan = unsafe { lender.lend_list::<FromDevice, 2>(&list) }.unwrap();
+    assert_eq!((loan.segments().count(), loan.cost().bytes_bounced), (2, 0));
+    // SAFETY: the device is done.
+    unsafe { loan.sync_for_cpu() };
+}
+
+#[test]
+fn only_what_is_out_of_reach_bounces() {
+    let below = Limits::UNLIMITED
+        .window(DmaAddr::new(0), DmaAddr::new(0x1001_0fff))
+        .unwrap();
+    let bench = Bench::of(Lab::new(), below, Snooping::DoesNotSnoop);
+    let list = [bench.lab.near(0, 0x80), bench.lab.near(0x1000, 0x40)];
+    // SAFETY: nobody else uses the memory.
+    let loan = unsafe { bench.lender().lend_list::<FromDevice, 2>(&list) }.unwrap();
+    assert_eq!(
+        (loan.segments().count(), loan.cost().bytes_bounced),
+        (2, 0x40)
+    );
+    // SAFETY: the device is done.
+    unsafe { loan.sync_for_cpu() };
+}
+
+#[test]
+fn edges_bounce_to_places_that_the_device_takes() {
+    let aligned = Limits::UNLIMITED.alignment(16).unwrap();
+    let bench = Bench::of(Lab::new(), aligned, Snooping::DoesNotSnoop);
+    let loan = bench.lender().lend_from(owned(bench.lab.near(40, 98)));
+    let loan = loan.unwrap();
+    let segments: Vec<_> = loan.segments().collect();
+    assert_eq!(aligned.check_all(&segments), Ok(()));
+    let lens: Vec<_> = segments.iter().map(|segment| segment.len_bytes()).collect();
+    assert_eq!(
+        (&lens[..], loan.cost().bytes_bounced),
+        (&[24, 64, 10][..], 34)
+    );
+    // SAFETY: the device is done.
+    unsafe { loan.sync_for_cpu() };
+}
