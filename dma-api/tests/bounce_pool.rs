@@ -147,6 +147,8 @@ fn counts_are_exact() {
     give_back(two);
     assert_eq!(copied(pool.counts()), (101 + SLOT as u64 + 1, 7));
     assert_eq!(used(pool.counts()), (0, 3 * SLOT));
+    give_back(lend(&lender, lab.far(0, 1)).unwrap());
+    assert_eq!(used(pool.counts()), (0, 3 * SLOT));
     assert_eq!((pool.counts().refused, pool.counts().quarantined), (0, 0));
 }
 

@@ -261,16 +261,18 @@ fn what_bounces_keeps_its_offset_in_the_devices_page() {
     let limits = Limits::UNLIMITED.page(256).unwrap();
     let bench = Bench::of(Lab::new(), limits, Snooping::DoesNotSnoop);
     let (lab, lender) = (bench.lab, bench.lender());
-    for (memory, at) in [
-        (lab.far(100, 600), 100),
-        (lab.near(100, 600), 100),
-        (lab.far(0, 1), 0),
-        (lab.near(255, 2), 255),
+    for (memory, at, bounced) in [
+        (lab.far(100, 600), 100, 600),
+        // The page in the middle stays where it is.
+        (lab.near(100, 600), 100, 600 - 256),
+        (lab.far(0, 1), 0, 1),
+        (lab.near(255, 2), 255, 2),
     ] {
         // SAFETY: nobody else uses the memory.
         let loan = unsafe { lender.lend_raw::<FromDevice>(memory) }.unwrap();
         let segments: Vec<_> = loan.segments().collect();
         assert_eq!(limits.check_all(&segments), Ok(()));
+        assert_eq!(loan.cost().bytes_bounced, bounced);
         assert_eq!(segments[0].start().get() % 256, at, "{segments:?}");
         lab.scatter(segments, &pattern(memory.len(), 3));
         // SAFETY: the device is done.
@@ -379,13 +381,13 @@ fn nothing_bounces_for_neighbours_that_keep_still() {
     let bench = Bench::new();
     // SAFETY: nobody stores to the memory.
     let lender = unsafe { bench.lender().with_still_neighbours() };
-    let memory = bench.lab.near(10, 200);
+    let memory = bench.lab.near(30, 195);
     // SAFETY: nobody else uses the memory.
     let loan = unsafe { lender.lend_raw::<FromDevice>(memory) }.unwrap();
     let cost = loan.cost();
     assert_eq!((cost.segments, cost.bytes_bounced), (1, 0));
-    // Ten bytes into a line: 7 of them, twice.
-    assert_eq!(cost.lines_maintained, 14);
+    // From 30 bytes into a line on: 8 of them, twice.
+    assert_eq!(cost.lines_maintained, 16);
     // SAFETY: the device is done.
     unsafe { loan.sync_for_cpu() };
 }

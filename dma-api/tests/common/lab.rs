@@ -240,8 +240,9 @@ pub(crate) fn bytes(memory: NonNull<[u8]>) -> Vec<u8> {
 }
 
 fn bytes_at(start: NonNull<u8>, len: usize) -> Vec<u8> {
+    let place = |i| start.as_ptr().wrapping_add(i);
     // SAFETY: the memory is the machine's, and only one thread uses it.
-    (0..len).map(|i| unsafe { start.add(i).read() }).collect()
+    (0..len).map(|i| unsafe { place(i).read() }).collect()
 }
 
 /// Bytes that tell where they are, and another `salt` from others.
