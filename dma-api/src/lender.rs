@@ -309,6 +309,9 @@ impl<'p, M: Machine + Clone> Lender<'p, M> {
                 None => Err(error),
             },
         };
+        if let (Err(Error::Exhausted { .. }), Some(pool)) = (&made, self.pool) {
+            pool.count_refused();
+        }
         let mut transfer = made?;
         transfer.copy_in();
         transfer.for_device(caller);

@@ -234,7 +234,6 @@ impl<M: Machine> BouncePool<M> {
         let taken = self.books.with(|books| {
             let found = books.runs().find_map(|run| self.place(&request, &run));
             let Some((first, slots)) = found else {
-                books.counts.refused = books.counts.refused.saturating_add(1);
                 let longest = books.runs().map(|run| run.len()).max().unwrap_or(0);
                 return Err(longest);
             };
@@ -259,6 +258,13 @@ impl<M: Machine> BouncePool<M> {
             first,
             slots,
         })
+    }
+
+    /// A loan found no room.
+    pub(crate) fn count_refused(&self) {
+        self.books.with(|books| {
+            books.counts.refused = books.counts.refused.saturating_add(1);
+        });
     }
 
     /// The run is free again; so many bytes were copied through it.
