@@ -126,15 +126,19 @@ impl<'d, M: Machine + Clone> Bare<'d, M> {
         self.sync().before_doorbell(self.at(bytes.start));
     }
 
+    /// Some of the bytes, as their owner names them to whoever lends them.
+    pub(crate) fn memory(&self, bytes: &Range<usize>) -> NonNull<[u8]> {
+        let bytes = self.inside(bytes);
+        NonNull::slice_from_raw_parts(self.at(bytes.start), bytes.len())
+    }
+
     /// Lends some of the bytes to the device, where they are.
     pub(crate) fn lend<D: Direction>(
         &self,
         bytes: &Range<usize>,
     ) -> Result<DeviceOwned<M, D>, Error> {
-        let bytes = self.inside(bytes);
-        let memory = NonNull::slice_from_raw_parts(self.at(bytes.start), bytes.len());
         // SAFETY: the bytes are this value's own, and a check stores nothing to them before it has them back.
-        unsafe { self.device.lend_in_place::<D>(memory) }
+        unsafe { self.device.lend_in_place::<D>(self.memory(bytes)) }
     }
 
     /// Gives the memory back.
@@ -146,7 +150,7 @@ impl<'d, M: Machine + Clone> Bare<'d, M> {
 
     fn lines(&self, bytes: &Range<usize>) -> Result<LineRange<'_>, Stop> {
         let bytes = self.inside(bytes);
-        let memory = NonNull::slice_from_raw_parts(self.at(bytes.start), bytes.len());
+        let memory = self.memory(&bytes);
         let first = self.block.phys().start().checked_add(bytes.start as u64);
         let first = first.unwrap_or(self.block.phys().start());
         // SAFETY: the bytes are part of a block, which is contiguous.

@@ -23,6 +23,8 @@ mod constraints;
 
 mod pools;
 
+mod loans;
+
 pub mod suite;
 
 pub use engine::{BusFault, Engine};
