@@ -13,7 +13,7 @@ use dma_api::{
 
 use crate::{
     engine::part,
-    report::{Run, Stop, same_byte},
+    report::{Run, Stop, equal, same_byte},
 };
 
 /// Memory of the machine's allocator, without a handle: what the suite does with it is nobody else's business.
@@ -42,6 +42,8 @@ impl<'d, M: Machine + Clone> Bare<'d, M> {
             };
             match machine.memory().allocate(&request) {
                 Ok(block) => {
+                    let enough = block.len_bytes() >= len;
+                    equal("a block as long as the request", u64::from(enough), 1)?;
                     let phys = PhysRange::new(block.phys().start(), len as u64)?;
                     return Ok(Self {
                         dma: machine.bus().to_dma(phys)?,

@@ -23,6 +23,8 @@ mod constraints;
 
 mod pools;
 
+mod others;
+
 mod loans;
 
 pub mod suite;

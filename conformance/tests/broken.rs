@@ -257,6 +257,7 @@ fn each_thing_that_is_wrong_is_caught_and_each_check_catches_something() {
     let mut caught = BTreeSet::new();
     for case in cases() {
         let failed = failing(&case.config, case.wrong, case.snooping);
+        eprintln!("DBG {:?} {:?} {:?}", case.wrong, case.snooping, failed.iter().filter(|n| CHECKS.iter().rev().skip(1).take(8).any(|c| c.name == **n)).collect::<Vec<_>>());
         for name in case.caught_by {
             assert!(
                 failed.contains(name),
