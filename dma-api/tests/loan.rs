@@ -298,5 +298,5 @@ fn what_is_out_of_reach_bounces_both_ways_or_is_refused_with_the_reason() {
 fn loan_limit(machine: &SimMachine) -> u64 {
     let window = machine.bus().windows()[0].dma();
     let pool = machine.pool().free_bytes() as u64;
-    window.start().get() + (pool / 2 & !0xfff)
+    window.start().get() + ((pool / 2) & !0xfff)
 }
