@@ -13,7 +13,7 @@ use dma_api::{
 
 use crate::{
     engine::part,
-    report::{Run, Stop, same_byte},
+    report::{Run, Stop, equal, same_byte},
 };
 
 /// Memory of the machine's allocator, without a handle: what the suite does with it is nobody else's business.
@@ -42,6 +42,8 @@ impl<'d, M: Machine + Clone> Bare<'d, M> {
             };
             match machine.memory().allocate(&request) {
                 Ok(block) => {
+                    let enough = block.len_bytes() >= len;
+                    equal("a block as long as the request", u64::from(enough), 1)?;
                     let phys = PhysRange::new(block.phys().start(), len as u64)?;
                     return Ok(Self {
                         dma: machine.bus().to_dma(phys)?,
@@ -126,15 +128,19 @@ impl<'d, M: Machine + Clone> Bare<'d, M> {
         self.sync().before_doorbell(self.at(bytes.start));
     }
 
+    /// Some of the bytes, as their owner names them to whoever lends them.
+    pub(crate) fn memory(&self, bytes: &Range<usize>) -> NonNull<[u8]> {
+        let bytes = self.inside(bytes);
+        NonNull::slice_from_raw_parts(self.at(bytes.start), bytes.len())
+    }
+
     /// Lends some of the bytes to the device, where they are.
     pub(crate) fn lend<D: Direction>(
         &self,
         bytes: &Range<usize>,
     ) -> Result<DeviceOwned<M, D>, Error> {
-        let bytes = self.inside(bytes);
-        let memory = NonNull::slice_from_raw_parts(self.at(bytes.start), bytes.len());
         // SAFETY: the bytes are this value's own, and a check stores nothing to them before it has them back.
-        unsafe { self.device.lend_in_place::<D>(memory) }
+        unsafe { self.device.lend_in_place::<D>(self.memory(bytes)) }
     }
 
     /// Gives the memory back.
@@ -146,7 +152,7 @@ impl<'d, M: Machine + Clone> Bare<'d, M> {
 
     fn lines(&self, bytes: &Range<usize>) -> Result<LineRange<'_>, Stop> {
         let bytes = self.inside(bytes);
-        let memory = NonNull::slice_from_raw_parts(self.at(bytes.start), bytes.len());
+        let memory = self.memory(&bytes);
         let first = self.block.phys().start().checked_add(bytes.start as u64);
         let first = first.unwrap_or(self.block.phys().start());
         // SAFETY: the bytes are part of a block, which is contiguous.

@@ -23,6 +23,10 @@ mod constraints;
 
 mod pools;
 
+mod others;
+
+mod loans;
+
 pub mod suite;
 
 pub use engine::{BusFault, Engine};

@@ -6,7 +6,7 @@ use dma_api::{Device, Limits, Machine, Snooping};
 use crate::{
     constraints, direction,
     engine::Engine,
-    lines, ordering, ownership, pools, ranges,
+    lines, loans, ordering, ownership, pools, ranges,
     report::{Check, Outcome, Reason, Report, Run, equal},
     transfers,
 };
@@ -190,4 +190,12 @@ checks! {
     Machine pools::a_block_is_taken_back_once_and_whole: B3, B8;
     Machine pools::a_block_that_is_dropped_is_not_handed_out_again: B9;
     Machine pools::memory_is_exhausted_and_comes_back: E1;
+    Engine loans::a_loan_is_seen_by_the_device_wherever_it_lies: C1;
+    Engine loans::a_loan_is_written_by_the_device_and_its_neighbours_are_not: C5, C9, C10, C11;
+    Engine loans::a_loan_out_of_reach_bounces: D1, D2;
+    Machine loans::a_bounce_pool_is_exhausted_and_comes_back: E1, E2;
+    Engine loans::nothing_of_a_former_loan_is_seen: C6, C7;
+    Machine loans::a_bounced_loan_keeps_its_offset_in_the_page: D10;
+    Machine loans::a_loan_is_cut_into_the_segments_a_device_takes: D6, D7, D8;
+    Engine loans::a_list_of_buffers_is_one_transfer: D9;
 }

@@ -78,6 +78,14 @@ const IMPOSSIBLE: &str = "impossible_lengths_are_refused";
 const QUARANTINE: &str = "a_dropped_buffer_of_the_device_waits_in_quarantine";
 const PROOF: &str = "the_proof_of_another_device_releases_nothing";
 const LISTED: &str = "what_a_device_may_still_use_is_listed";
+const LOAN: &str = "a_loan_is_seen_by_the_device_wherever_it_lies";
+const LOAN_BESIDE: &str = "a_loan_is_written_by_the_device_and_its_neighbours_are_not";
+const BOUNCES: &str = "a_loan_out_of_reach_bounces";
+const SLOTS: &str = "a_bounce_pool_is_exhausted_and_comes_back";
+const FORMER_LOAN: &str = "nothing_of_a_former_loan_is_seen";
+const PAGE: &str = "a_bounced_loan_keeps_its_offset_in_the_page";
+const SEGMENTS: &str = "a_loan_is_cut_into_the_segments_a_device_takes";
+const LIST: &str = "a_list_of_buffers_is_one_transfer";
 const LEDGER: &str = "the_ledger_is_as_it_was_before";
 
 /// Every case. Lines are 64 bytes, and filled speculatively, unless the case says otherwise.
@@ -116,13 +124,13 @@ fn cases() -> Vec<Case> {
         wrong(
             CleanDoesNothing,
             &[
-                CLEAN, TO_DEVICE, SURVIVE, COUNTS, VALUES, FORMER, SPLIT, IN_PLACE,
+                CLEAN, TO_DEVICE, SURVIVE, COUNTS, VALUES, FORMER, SPLIT, IN_PLACE, LOAN, PAGE,
             ],
         ),
         wrong(CleanDiscards, &[CLEAN, TO_DEVICE, SENT]),
         wrong(
             CleanMissesTheLastLine,
-            &[CLEAN, TO_DEVICE, EARLY_END, AGAIN],
+            &[CLEAN, TO_DEVICE, EARLY_END, AGAIN, LOAN, FORMER_LOAN],
         ),
         wrong(
             InvalidateDoesNothing,
@@ -135,11 +143,23 @@ fn cases() -> Vec<Case> {
                 AGAIN,
             ],
         ),
-        wrong(InvalidateOnlyCleans, &[INVALIDATE, FROM_DEVICE]),
-        wrong(InvalidateMissesTheLastLine, &[INVALIDATE, FROM_DEVICE]),
+        wrong(
+            InvalidateOnlyCleans,
+            &[INVALIDATE, FROM_DEVICE, BOUNCES, FORMER_LOAN],
+        ),
+        wrong(
+            InvalidateMissesTheLastLine,
+            &[INVALIDATE, FROM_DEVICE, LIST],
+        ),
         wrong(
             InvalidateTakesOneLineMore,
-            &[INVALIDATE, NEIGHBOUR, NEIGHBOUR_OF_DEVICE, PART],
+            &[
+                INVALIDATE,
+                NEIGHBOUR,
+                NEIGHBOUR_OF_DEVICE,
+                PART,
+                LOAN_BESIDE,
+            ],
         ),
         wrong(CleanAndInvalidateDoesNothing, &[BOTH]),
         case(
@@ -155,7 +175,7 @@ fn cases() -> Vec<Case> {
         wrong(CleanAndInvalidateTakesOneLineMore, &[BOTH]),
         wrong(
             LoopsRoundTheStartAndKeepTheLength,
-            &[SHORT, CLEAN, INVALIDATE, BOTH, IN_PLACE],
+            &[SHORT, CLEAN, INVALIDATE, BOTH, IN_PLACE, LOAN],
         ),
         wrong(
             LoopsCountALineInWords,
@@ -176,11 +196,14 @@ fn cases() -> Vec<Case> {
             NoBarrierBeforeTheDoorbell,
             &[DOORBELL, DESCRIPTOR, COHERENT, RING, TO_DEVICE],
         ),
-        snooped(NoBarrierAfterTheCompletion, &[FROM_DEVICE, WAS_DIRTY]),
+        snooped(
+            NoBarrierAfterTheCompletion,
+            &[FROM_DEVICE, WAS_DIRTY, BOUNCES],
+        ),
         case(
             TheGranuleIsUnderstated,
             &large_granule,
-            &[NEIGHBOUR_OF_DEVICE],
+            &[NEIGHBOUR_OF_DEVICE, LOAN_BESIDE],
         ),
         case(
             LinesAreSaidToStayAway,
@@ -193,17 +216,17 @@ fn cases() -> Vec<Case> {
         ),
         wrong(BlocksAreNotZeroed, &[ZERO, FORMER, OVERLAP, HOLES]),
         wrong(BlocksBeginBesideAGranule, &[ZERO]),
-        snooped(BlocksBeginBesideAGranule, &[LIMITS]),
+        snooped(BlocksBeginBesideAGranule, &[LIMITS, SLOTS, PAGE]),
         wrong(TheLowestAddressIsIgnored, &[LOWEST]),
         wrong(TheHighestAddressIsIgnored, &[LAST_BYTE]),
-        case(TheAlignmentIsIgnored, &roomy, &[LIMITS, ALIGNMENTS]),
+        case(TheAlignmentIsIgnored, &roomy, &[LIMITS, ALIGNMENTS, PAGE]),
         case(
             TheBoundaryIsIgnored,
             &roomy,
             &[LIMITS, BOUNDARY_4K, BOUNDARY_64K],
         ),
         wrong(BlocksAreShorterThanTheRequest, &[ZERO, LEADS_BACK]),
-        wrong(BlocksAreNeverFree, &[EXHAUSTED, TAKEN_BACK, HIGHEST]),
+        wrong(BlocksAreNeverFree, &[EXHAUSTED, TAKEN_BACK, HIGHEST, SLOTS]),
         wrong(EveryBlockIsTakenBack, &[TAKEN_BACK]),
         wrong(WhatFitsLaterNeverFits, &[EXHAUSTED]),
         wrong(WhatNeverFitsFitsLater, &[IMPOSSIBLE]),
@@ -211,7 +234,7 @@ fn cases() -> Vec<Case> {
             TheBusHasAnotherOffset,
             &[TO_DEVICE, FROM_DEVICE, COHERENT, RING],
         ),
-        snooped(TheDirectMapIsShifted, &[LEADS_BACK]),
+        snooped(TheDirectMapIsShifted, &[LEADS_BACK, SEGMENTS, LIST]),
         wrong(CoherentMemoryIsCached, &[COHERENT, COHERENT_FORMER, RING]),
         wrong(
             CoherentMemoryIsNotZeroed,

@@ -114,14 +114,14 @@ pub(crate) const MACHINES: [Machine; 5] = [
         emulator: "qemu-system-aarch64",
         package: "qemu-system-arm",
         checks: Checks {
-            passed: 73,
-            skipped: 46,
+            passed: 79,
+            skipped: 56,
         },
         devices: Devices::DoNotSnoop,
         monitor: Some(Monitor {
             arguments: &VIRTUALIZED,
             checks: Checks {
-                passed: 61,
+                passed: 69,
                 skipped: 1,
             },
             steps: &["clean", "invalidate", "shared-lines"],
@@ -146,14 +146,14 @@ pub(crate) const MACHINES: [Machine; 5] = [
         emulator: "qemu-system-arm",
         package: "qemu-system-arm",
         checks: Checks {
-            passed: 73,
-            skipped: 46,
+            passed: 79,
+            skipped: 56,
         },
         devices: Devices::DoNotSnoop,
         monitor: Some(Monitor {
             arguments: &VIRTUALIZED,
             checks: Checks {
-                passed: 61,
+                passed: 69,
                 skipped: 1,
             },
             steps: &["clean", "invalidate", "shared-lines"],
@@ -177,14 +177,14 @@ pub(crate) const MACHINES: [Machine; 5] = [
         emulator: "qemu-system-riscv64",
         package: "qemu-system-misc",
         checks: Checks {
-            passed: 74,
-            skipped: 46,
+            passed: 80,
+            skipped: 56,
         },
         devices: Devices::DoNotSnoop,
         monitor: Some(Monitor {
             arguments: &COUNTED_INSTRUCTIONS,
             checks: Checks {
-                passed: 61,
+                passed: 69,
                 skipped: 1,
             },
             steps: &[
@@ -213,7 +213,7 @@ pub(crate) const MACHINES: [Machine; 5] = [
         emulator: "qemu-system-mipsel",
         package: "qemu-system-mips",
         checks: Checks {
-            passed: 113,
+            passed: 129,
             skipped: 6,
         },
         devices: Devices::DoNotSnoop,
@@ -238,7 +238,7 @@ pub(crate) const MACHINES: [Machine; 5] = [
         emulator: "qemu-system-x86_64",
         package: "qemu-system-x86",
         checks: Checks {
-            passed: 167,
+            passed: 191,
             skipped: 12,
         },
         devices: Devices::Snoop,
