@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `conformance`, the first | the conformance suite |
 //! | `demo`, the first | the bytes of one disk, and other bytes on another one |
+//! | `pieces`, the first | block requests in pieces of every length |
+//! | `lengths=N` | up to this one |
 //! | `disk-bytes=N`, `scratch-bytes=N` | how many of them |
 //! | `seed=N` | caches that devices do not see, and that misbehave as this number says ([`calls`]) |
 //! | `without=STEP` | a step of every transfer is left out ([`Step`](words::Step)) |
@@ -30,6 +32,10 @@ mod ordered;
 
 mod disk;
 
+mod raw_disk;
+
+mod cutter;
+
 mod pattern;
 
 mod bus_master;
@@ -39,6 +45,8 @@ mod blind;
 mod checks;
 
 mod demo;
+
+mod pieces;
 
 use core::fmt;
 
@@ -85,9 +93,10 @@ fn act(words: &str) -> Verdict {
     match words.split_ascii_whitespace().next() {
         Some("conformance") => checks::run(),
         Some("demo") => demo::run(words),
+        Some("pieces") => pieces::run(words),
         _ => {
             console::line(format_args!(
-                "ERROR `conformance` or `demo` must be the first word"
+                "ERROR `conformance`, `demo` or `pieces` must be the first word"
             ));
             Verdict::Fail
         }

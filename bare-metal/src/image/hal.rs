@@ -45,7 +45,7 @@ static BYTES: AtomicUsize = AtomicUsize::new(0);
 static BOUNCES: AtomicUsize = AtomicUsize::new(0);
 
 /// What crossed between driver and device since boot.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Traffic {
     /// Buffers handed over and taken back.
     pub(crate) transfers: usize,
