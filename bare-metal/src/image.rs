@@ -5,7 +5,9 @@
 //! | `conformance`, the first | the conformance suite |
 //! | `demo`, the first | the bytes of one disk, and other bytes on another one |
 //! | `pieces`, the first | block requests in pieces of every length |
-//! | `lengths=N` | up to this one |
+//! | `edu`, the first | loans of every length to an edu device, which does not reach all memory |
+//! | `mask-bits=N` | as many address lines as it has |
+//! | `lengths=N` | every length up to this one, for these two |
 //! | `disk-bytes=N`, `scratch-bytes=N` | how many of them |
 //! | `seed=N` | caches that devices do not see, and that misbehave as this number says ([`calls`]) |
 //! | `without=STEP` | a step of every transfer is left out ([`Step`](words::Step)) |
@@ -43,6 +45,12 @@ mod bus_master;
 mod blind;
 
 mod checks;
+
+mod edu;
+
+mod by_hand;
+
+mod edu_loans;
 
 mod demo;
 
@@ -90,13 +98,14 @@ fn prepare(words: &str) -> Result<(), Unprepared> {
 }
 
 fn act(words: &str) -> Verdict {
-    match words.split_ascii_whitespace().next() {
+    match words::task(words) {
         Some("conformance") => checks::run(),
         Some("demo") => demo::run(words),
         Some("pieces") => pieces::run(words),
+        Some("edu") => edu_loans::run(words),
         _ => {
             console::line(format_args!(
-                "ERROR `conformance`, `demo` or `pieces` must be the first word"
+                "ERROR `conformance`, `demo`, `pieces` or `edu` must be the first word"
             ));
             Verdict::Fail
         }

@@ -50,6 +50,13 @@ impl<'a> Cutter<'a> {
 }
 
 impl<'a> Between<'a> {
+    /// These places.
+    pub(crate) fn of(places: impl IntoIterator<Item = &'a mut [u8]>) -> Self {
+        let mut between = Self::default();
+        places.into_iter().for_each(|place| between.add(place));
+        between
+    }
+
     fn add(&mut self, place: &'a mut [u8]) {
         assert!(
             self.places.push(place).is_ok(),

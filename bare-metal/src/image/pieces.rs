@@ -188,7 +188,7 @@ impl Spread {
     /// The rest is up to a sector, and at least a byte.
     fn of(first: usize) -> Self {
         let rest = (first + 1).next_multiple_of(SECTOR) - first;
-        let variety = first.wrapping_mul(0x9e37_79b1) >> 7;
+        let variety = ((first as u32).wrapping_mul(0x9e37_79b1) >> 7) as usize;
         let whole_lines = rest / 2 / LINE * LINE;
         let on_the_stack = variety % (rest - whole_lines + 1);
         Self {
