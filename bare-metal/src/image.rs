@@ -7,7 +7,7 @@
 //! | `pieces`, the first | block requests in pieces of every length |
 //! | `edu`, the first | loans of every length to an edu device, which does not reach all memory |
 //! | `mask-bits=N` | as many address lines as it has |
-//! | `lengths=N` | every length up to this one, for these two |
+//! | `sample=N` | of so many lengths only |
 //! | `disk-bytes=N`, `scratch-bytes=N` | how many of them |
 //! | `seed=N` | caches that devices do not see, and that misbehave as this number says ([`calls`]) |
 //! | `without=STEP` | a step of every transfer is left out ([`Step`](words::Step)) |

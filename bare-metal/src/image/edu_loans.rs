@@ -1,8 +1,9 @@
 //! Memory of any length and alignment lent to a device that does not reach all of it.
 //!
-//! For each length up to the one that the command line says, memory is lent in each of these [`Place`]s, once to be read by
-//! the device and once to be written. What the device then holds, and what memory then holds, is compared with what it
-//! should be; the CPU stores beside the memory while the device has it.
+//! Of each length from 1 to 4,096 bytes, memory [`Above`](Place::Above) what the device reaches is lent, and memory in one of
+//! the other [`Place`]s by turns, or, for short lengths and whole lines, in each of them. It is lent twice: the device reads
+//! it, and writes to it what it has read before, here or elsewhere. That is compared with what it should be; the CPU
+//! stores beside the memory while the device has it.
 #![expect(unsafe_code, reason = "lends memory to a device")]
 
 use core::{fmt, ptr::NonNull};
@@ -51,6 +52,7 @@ enum Place {
     Below,
 }
 
+/// All places, the first of them for every length.
 const PLACES: [Place; 4] = [Place::Above, Place::Across, Place::UpToTheEnd, Place::Below];
 
 /// A loan, as it is reported.
@@ -71,8 +73,6 @@ impl fmt::Display for Lending {
 /// Why it stopped.
 enum Stop {
     Word(BadWord),
-    /// The lengths end at 1 to [`LONGEST`].
-    Lengths(usize),
     /// The emulator was not given memory that the device does not reach, or another amount than was said.
     Memory,
     Library(Error),
@@ -91,7 +91,6 @@ impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Word(word) => word.fmt(f),
-            Self::Lengths(last) => write!(f, "`lengths={last}` is not from 1 to {LONGEST}"),
             Self::Memory => f.write_str("`mask-bits=` does not end in the middle of upper memory"),
             Self::Library(error) => write!(f, "memory: {error}"),
             Self::Device(fault) => fault.fmt(f),
@@ -135,7 +134,7 @@ impl From<Fault> for Stop {
 
 type Machine = &'static Board;
 
-/// Lends memory of each length from 1 to `lengths=` to an edu device with `mask-bits=` address lines.
+/// Lends memory of each length, or of `sample=` lengths, to an edu device with `mask-bits=` address lines.
 pub(crate) fn run(words: &str) -> Verdict {
     match lend_all(words) {
         Ok(counts) => {
@@ -154,10 +153,6 @@ pub(crate) fn run(words: &str) -> Verdict {
 
 fn lend_all(words: &str) -> Result<Counts, Stop> {
     let bits = words::number(words, "mask-bits=")?.unwrap_or(0);
-    let last = words::number(words, "lengths=")?.unwrap_or(LONGEST);
-    if !(1..=LONGEST).contains(&last) {
-        return Err(Stop::Lengths(last));
-    }
     let mask = DmaMask::bits(bits as u32)?;
     let mut upper = board::upper_memory().ok_or(Stop::Memory)?;
     let end = end_of_reach(upper, mask).ok_or(Stop::Memory)?;
@@ -166,8 +161,8 @@ fn lend_all(words: &str) -> Result<Counts, Stop> {
 
     let mut bench = Bench::new(mask)?;
     let mut below = DEVICE.allocate::<Bidirectional>(BELOW_ROOM)?;
-    for len in 1..=last {
-        for place in PLACES {
+    for len in lengths(words)? {
+        for place in places(len) {
             let variety = bench.next_variety();
             let (arena, first) = match place {
                 Place::Above if len.is_multiple_of(2) => (&mut *upper, end + variety % ABOVE_ROOM),
@@ -182,6 +177,49 @@ fn lend_all(words: &str) -> Result<Counts, Stop> {
         }
     }
     bench.finish()
+}
+
+/// The lengths of loans: all, or so many as `sample=` says, of which the first are next to multiples of lines and pages and
+/// the others as `seed=` says.
+fn lengths(words: &str) -> Result<impl Iterator<Item = usize>, BadWord> {
+    const FIRST: [usize; 8] = [
+        1,
+        LONGEST,
+        LINE,
+        LONGEST - 1,
+        LINE - 1,
+        LINE + 1,
+        2 * LINE,
+        2,
+    ];
+
+    let sample = words::number(words, "sample=")?;
+    let seed = words::number(words, "seed=")?.unwrap_or(0);
+    let nth = move |index: usize| match (sample, FIRST.get(index)) {
+        (None, _) => 1 + index,
+        (Some(_), Some(len)) => *len,
+        (Some(_), None) => 1 + varied(seed * LONGEST + index) % LONGEST,
+    };
+    Ok((0..sample.unwrap_or(LONGEST)).map(nth))
+}
+
+/// Where memory of this length is lent.
+fn places(len: usize) -> impl Iterator<Item = Place> {
+    let turn = 1 + len % (PLACES.len() - 1);
+    let everywhere = is_looked_at(len);
+    let of_turn = move |(index, _): &_| everywhere || *index == 0 || *index == turn;
+    let chosen = PLACES.into_iter().enumerate().filter(of_turn);
+    chosen.map(|(_, place)| place)
+}
+
+/// Whether the device's buffer is looked at whenever it has read memory of this length.
+fn is_looked_at(len: usize) -> bool {
+    len <= LINE || len.is_multiple_of(LINE)
+}
+
+/// A number that is far from those of the neighbours.
+fn varied(index: usize) -> usize {
+    ((index as u32).wrapping_mul(0x9e37_79b1) >> 7) as usize
 }
 
 /// The first byte of `memory` that the device does not reach, if it is in the middle.
@@ -244,7 +282,7 @@ impl Bench {
     /// A number that differs from one round to the next.
     fn next_variety(&mut self) -> usize {
         self.rounds += 1;
-        ((self.rounds as u32).wrapping_mul(0x9e37_79b1) >> 7) as usize
+        varied(self.rounds)
     }
 
     /// Lends `len` bytes of `arena` twice: the device reads them, and writes others there.
@@ -270,7 +308,9 @@ impl Bench {
         for (index, byte) in memory.iter().enumerate() {
             self.held[(to + index) % BUFFER] = *byte;
         }
-        self.look(&lending)?;
+        if is_looked_at(len) {
+            self.look(&lending)?;
+        }
 
         let from = self.next_variety() % BUFFER;
         for (index, byte) in memory.iter_mut().enumerate() {
