@@ -32,8 +32,12 @@ impl<D: Direction> Loan<D> {
                     original: None,
                 });
             }
-            Err(Error::SharedLine { .. } | Error::NotInDirectMap { .. }) => {}
-            Err(error) => {}
+            Err(
+                Error::SharedLine { .. }
+                | Error::NotInDirectMap { .. }
+                | Error::AboveHighest { .. },
+            ) => {}
+            Err(error) => return Err(error),
         }
         let mut copy = device.allocate::<D>(memory.len())?;
         // SAFETY: valid, and nobody writes to it now.
@@ -60,11 +64,11 @@ impl<D: Direction> Loan<D> {
     pub(crate) unsafe fn sync_for_cpu(self) {
         // SAFETY: passed on to the caller.
         let mut copy = unsafe { self.handle.sync_for_cpu() };
-        if let Some(mut original) = self.original {
-            if D::DATA.device_writes() {
-                // SAFETY: valid, and nobody else uses it now.
-                unsafe { original.as_mut() }.copy_from_slice(copy.as_mut_slice());
-            }
+        if let Some(mut original) = self.original
+            && D::DATA.device_writes()
+        {
+            // SAFETY: valid, and nobody else uses it now.
+            unsafe { original.as_mut() }.copy_from_slice(copy.as_mut_slice());
         }
     }
 }

@@ -6,6 +6,7 @@
 )]
 
 use core::{
+    ops::AddAssign,
     ptr::NonNull,
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -45,7 +46,7 @@ static BYTES: AtomicUsize = AtomicUsize::new(0);
 static BOUNCES: AtomicUsize = AtomicUsize::new(0);
 
 /// What crossed between driver and device since boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Traffic {
     /// Buffers handed over and taken back.
     pub(crate) transfers: usize,
@@ -53,6 +54,25 @@ pub(crate) struct Traffic {
     pub(crate) bytes: usize,
     /// Buffers that went through a copy, because they could not be lent where they were.
     pub(crate) bounces: usize,
+}
+
+impl Traffic {
+    /// What has crossed since then.
+    pub(crate) fn since(self, then: Self) -> Self {
+        Self {
+            transfers: self.transfers - then.transfers,
+            bytes: self.bytes - then.bytes,
+            bounces: self.bounces - then.bounces,
+        }
+    }
+}
+
+impl AddAssign for Traffic {
+    fn add_assign(&mut self, more: Self) {
+        self.transfers += more.transfers;
+        self.bytes += more.bytes;
+        self.bounces += more.bounces;
+    }
 }
 
 /// The traffic so far.

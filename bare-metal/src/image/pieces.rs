@@ -123,12 +123,12 @@ impl From<Error> for Stop {
 /// length from 1 to `lengths=`.
 pub(crate) fn run(words: &str) -> Verdict {
     match requests(words) {
-        Ok(requests) => {
+        Ok((requests, traffic)) => {
             let Traffic {
                 transfers,
                 bytes,
                 bounces,
-            } = hal::traffic();
+            } = traffic;
             console::line(format_args!(
                 "PIECES requests={requests} transfers={transfers} bytes={bytes} bounces={bounces}"
             ));
@@ -141,17 +141,19 @@ pub(crate) fn run(words: &str) -> Verdict {
     }
 }
 
-fn requests(words: &str) -> Result<usize, Stop> {
+/// Makes all requests: how many they were, and what they made cross.
+fn requests(words: &str) -> Result<(usize, Traffic), Stop> {
     let last = words::number(words, "lengths=")?.unwrap_or(LONGEST);
     if !(1..=LONGEST).contains(&last) {
         return Err(Stop::Lengths(last));
     }
     let mut requests = 0;
+    let mut expected = Traffic::default();
+    let mut crossed = Traffic::default();
     for (request, serial) in [(Request::Write, "scratch"), (Request::Read, "source")] {
         let mut disk = RawDisk::find(serial)?.ok_or(Stop::NoDisk(serial))?;
         let mut reached = DEVICE.allocate::<Bidirectional>(REACHED_ROOM)?;
         let before = hal::traffic();
-        let mut expected = before;
         let mut sector = 0;
         for len in 1..=last {
             let spread = Spread::of(len);
@@ -160,14 +162,14 @@ fn requests(words: &str) -> Result<usize, Stop> {
             sector += spread.data() / SECTOR;
             requests += 1;
         }
-        // With `without=shared-lines` nothing bounces that devices reach; that data are lost is what is to be seen then.
-        let found = hal::traffic();
-        if found != expected {
-            return Err(Stop::Traffic(expected, found));
-        }
+        crossed += hal::traffic().since(before);
+    }
+    // With `without=shared-lines` nothing bounces that devices reach, but data were lost then.
+    if crossed != expected {
+        return Err(Stop::Traffic(expected, crossed));
     }
     if hal::is_idle() {
-        Ok(requests)
+        Ok((requests, crossed))
     } else {
         Err(Stop::NotGivenBack)
     }
@@ -233,11 +235,15 @@ fn one(
 ) -> Result<(), Stop> {
     let mut stack = [0; STACK_ROOM];
     let mut cutter = Cutter::new(&mut stack, Between::default());
-    let odd = spread.variety % LINE | 1;
+    let odd = (spread.variety % LINE) | 1;
     let header = cutter.cut(LINE, odd, HEADER);
     let first = match spread.first % 2 {
         0 => cutter.cut(LINE, odd, spread.first),
-        _ => cutter.cut(PAGE_SIZE, PAGE_SIZE - (spread.first / 2 | 1), spread.first),
+        _ => cutter.cut(
+            PAGE_SIZE,
+            PAGE_SIZE - ((spread.first / 2) | 1),
+            spread.first,
+        ),
     };
     let on_the_stack = cutter.cut(LINE, odd ^ 2, spread.on_the_stack);
     let status = cutter.cut(1, 0, 1);
