@@ -46,15 +46,13 @@ mod blind;
 
 mod checks;
 
-mod edu;
-
 mod by_hand;
-
-mod edu_loans;
 
 mod demo;
 
 mod pieces;
+
+mod edu;
 
 use core::fmt;
 
@@ -102,7 +100,7 @@ fn act(words: &str) -> Verdict {
         Some("conformance") => checks::run(),
         Some("demo") => demo::run(words),
         Some("pieces") => pieces::run(words),
-        Some("edu") => edu_loans::run(words),
+        Some("edu") => edu::run(words),
         _ => {
             console::line(format_args!(
                 "ERROR `conformance`, `demo`, `pieces` or `edu` must be the first word"

@@ -12,11 +12,13 @@
 //! | some of the rest, whole lines | where devices reach, at the start of a line |
 //! | status, 1 byte | on the stack, anywhere |
 
-use core::fmt;
+mod stop;
 
 use dma_api::{Bidirectional, Snooping};
 use heapless::Vec;
-use virtio_drivers::{Error, PAGE_SIZE};
+use virtio_drivers::PAGE_SIZE;
+
+use stop::Stop;
 
 use super::{
     board, console,
@@ -26,7 +28,7 @@ use super::{
     pattern,
     raw_disk::{DESCRIPTORS, HEADER, OK, RawDisk, Request},
     verdict::Verdict,
-    words::{self, BadWord},
+    words,
 };
 
 /// The longest piece.
@@ -46,78 +48,6 @@ const REACHED_ROOM: usize = SECTOR + 3 * LINE;
 
 /// The first byte of the source disk is this one of the pattern: not one of the scratch disk's.
 const SOURCE_OFFSET: usize = 1 << 30;
-
-/// Why it stopped.
-enum Stop {
-    Word(BadWord),
-    /// The lengths end at 1 to [`LONGEST`].
-    Lengths(usize),
-    NoDisk(&'static str),
-    Memory(dma_api::Error),
-    Disk(Error),
-    /// The device says it did not do what the request with this long piece asked for.
-    Status(Request, usize, u8),
-    /// It says that it wrote so many bytes, which are not so many.
-    Written(Request, usize, u32, usize),
-    /// What was read, or is still where it was written from, is wrong at this byte of it.
-    Differs(Request, usize, usize),
-    /// What the CPU stored beside a piece is gone.
-    Lost(Request, usize),
-    /// What was to cross between driver and device, and what did.
-    Traffic(Traffic, Traffic),
-    NotGivenBack,
-}
-
-impl fmt::Display for Stop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Word(word) => word.fmt(f),
-            Self::Lengths(last) => write!(f, "`lengths={last}` is not from 1 to {LONGEST}"),
-            Self::NoDisk(serial) => write!(f, "no disk with the serial number `{serial}`"),
-            Self::Memory(error) => write!(f, "memory: {error}"),
-            Self::Disk(error) => write!(f, "disk: {error}"),
-            Self::Status(request, len, status) => {
-                write!(f, "disk: status {status} of the {request:?} of {len} bytes")
-            }
-            Self::Written(request, len, found, expected) => write!(
-                f,
-                "disk: the {request:?} of {len} bytes wrote {found} bytes, not {expected}"
-            ),
-            Self::Differs(request, len, at) => {
-                write!(
-                    f,
-                    "byte {at} of the {request:?} of {len} bytes reads differently"
-                )
-            }
-            Self::Lost(request, len) => write!(
-                f,
-                "what was stored beside the buffers of the {request:?} of {len} bytes is lost"
-            ),
-            Self::Traffic(expected, found) => {
-                write!(f, "{found:?} crossed, and {expected:?} was to")
-            }
-            Self::NotGivenBack => f.write_str("the driver still holds memory"),
-        }
-    }
-}
-
-impl From<BadWord> for Stop {
-    fn from(word: BadWord) -> Self {
-        Self::Word(word)
-    }
-}
-
-impl From<dma_api::Error> for Stop {
-    fn from(error: dma_api::Error) -> Self {
-        Self::Memory(error)
-    }
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Disk(error)
-    }
-}
 
 /// Writes to the disk `scratch` and reads the disk `source`, from their first sector on, in requests with a piece of each
 /// length from 1 to `lengths=`.
