@@ -5,6 +5,7 @@
 //! | `conformance`, the first | the conformance suite |
 //! | `demo`, the first | the bytes of one disk, and other bytes on another one |
 //! | `pieces`, the first | block requests in pieces of every length |
+//! | `lengths=N` | up to this one |
 //! | `edu`, the first | loans of every length to an edu device, which does not reach all memory |
 //! | `mask-bits=N` | as many address lines as it has |
 //! | `sample=N` | of so many lengths only |
