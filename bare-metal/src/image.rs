@@ -29,6 +29,8 @@ mod verdict;
 
 mod in_place;
 
+mod loan;
+
 mod hal;
 
 mod ordered;
@@ -46,8 +48,6 @@ mod bus_master;
 mod blind;
 
 mod checks;
-
-mod by_hand;
 
 mod demo;
 

@@ -188,6 +188,7 @@ fn lent(output: &str) -> Result<String> {
         bounced > 0 && bounced < loans,
         "some loans bounce, and not all of them: {said}"
     );
+    ensure!(values.get("in_use")? == 0, "copies are left in use: {said}");
     Ok(said.to_owned())
 }
 
@@ -228,13 +229,16 @@ mod tests {
 
     #[test]
     fn some_loans_bounce_and_the_device_hears_of_no_address_beyond_its_lines() {
-        let line = |bounced| format!("EDU loans=3 bounced={bounced} copied_in=1 copied_out=1\n");
+        let line = |bounced, in_use| {
+            format!("EDU loans=3 bounced={bounced} copied_in=1 copied_out=1 in_use={in_use}\n")
+        };
 
-        assert!(lent(&line(1)).is_ok());
-        assert!(lent(&line(0)).is_err());
-        assert!(lent(&line(3)).is_err());
+        assert!(lent(&line(1, 0)).is_ok());
+        assert!(lent(&line(0, 0)).is_err());
+        assert!(lent(&line(3, 0)).is_err());
+        assert!(lent(&line(1, 1)).is_err());
         let clamped = "EDU: clamping DMA 0x0000000010000000 to 0000000000000000!\n";
-        assert!(lent(&format!("{clamped}{}", line(1))).is_err());
+        assert!(lent(&format!("{clamped}{}", line(1, 0))).is_err());
         assert!(lent("").is_err());
     }
 }

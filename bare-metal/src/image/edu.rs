@@ -65,7 +65,7 @@ fn lend_all(words: &str) -> Result<Counts, Stop> {
             bench.lend(place, arena, place.first(len, end, variety), len)?;
         }
     }
-    bench.finish()
+    Ok(bench.counts())
 }
 
 /// The first byte of `memory` that the device does not reach, if it is in the middle.

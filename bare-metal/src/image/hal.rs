@@ -12,8 +12,7 @@ use core::{
 };
 
 use dma_api::{
-    Bidirectional, Coherent, CpuOwned, Device, DeviceOwned, DeviceWrites, Direction, DmaMask,
-    Error, FromDevice, Limits, ToDevice,
+    Bidirectional, Coherent, Device, Direction, DmaMask, Error, FromDevice, Limits, ToDevice,
 };
 use heapless::Vec;
 use spin::{Lazy, Mutex};
@@ -22,6 +21,7 @@ use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
 use super::{
     board::{self, Board},
     in_place::InPlace,
+    loan::Loan,
     words::{self, Step},
 };
 
@@ -102,27 +102,31 @@ pub(crate) fn before_doorbell() {
     }
 }
 
-/// A buffer the device owns, in the direction the driver asked for.
-enum Handle {
-    To(DeviceOwned<Machine, ToDevice>),
-    From(DeviceOwned<Machine, FromDevice>),
-    Both(DeviceOwned<Machine, Bidirectional>),
+/// A shared buffer, in the direction the driver asked for.
+enum Lent {
+    To(Loan<ToDevice>),
+    From(Loan<FromDevice>),
+    Both(Loan<Bidirectional>),
     InPlace(InPlace),
-}
-
-/// A shared buffer: what the device owns, and whether that is a copy of the driver's memory.
-struct Lent {
-    handle: Handle,
-    bounced: bool,
 }
 
 impl Lent {
     fn paddr(&self) -> PhysAddr {
-        match &self.handle {
-            Handle::To(lent) => lent.dma_addr().get(),
-            Handle::From(lent) => lent.dma_addr().get(),
-            Handle::Both(lent) => lent.dma_addr().get(),
-            Handle::InPlace(lent) => lent.dma_addr().get(),
+        match self {
+            Self::To(loan) => loan.segment().start().get(),
+            Self::From(loan) => loan.segment().start().get(),
+            Self::Both(loan) => loan.segment().start().get(),
+            Self::InPlace(lent) => lent.dma_addr().get(),
+        }
+    }
+
+    /// Whether the device has a copy of the driver's memory.
+    fn is_bounced(&self) -> bool {
+        match self {
+            Self::To(loan) => loan.is_bounced(),
+            Self::From(loan) => loan.is_bounced(),
+            Self::Both(loan) => loan.is_bounced(),
+            Self::InPlace(_) => false,
         }
     }
 }
@@ -166,15 +170,15 @@ unsafe impl Hal for DmaHal {
     unsafe fn share(buffer: NonNull<[u8]>, direction: BufferDirection) -> PhysAddr {
         let lent = match direction {
             // SAFETY: the driver's buffer stays valid, and untouched, until it is unshared.
-            BufferDirection::DriverToDevice => unsafe { lend(buffer, Handle::To) },
+            BufferDirection::DriverToDevice => unsafe { lend(buffer, Lent::To) },
             // SAFETY: as above.
-            BufferDirection::DeviceToDriver => unsafe { lend(buffer, Handle::From) },
+            BufferDirection::DeviceToDriver => unsafe { lend(buffer, Lent::From) },
             // SAFETY: as above.
-            BufferDirection::Both => unsafe { lend(buffer, Handle::Both) },
+            BufferDirection::Both => unsafe { lend(buffer, Lent::Both) },
         };
         TRANSFERS.fetch_add(1, Ordering::Relaxed);
         BYTES.fetch_add(buffer.len(), Ordering::Relaxed);
-        BOUNCES.fetch_add(usize::from(lent.bounced), Ordering::Relaxed);
+        BOUNCES.fetch_add(usize::from(lent.is_bounced()), Ordering::Relaxed);
         let paddr = lent.paddr();
         assert!(
             LENT.lock().push(lent).is_ok(),
@@ -183,29 +187,21 @@ unsafe impl Hal for DmaHal {
         paddr
     }
 
-    unsafe fn unshare(paddr: PhysAddr, buffer: NonNull<[u8]>, _direction: BufferDirection) {
+    unsafe fn unshare(paddr: PhysAddr, _buffer: NonNull<[u8]>, _direction: BufferDirection) {
         let lent = {
             let mut all = LENT.lock();
             let index = all.iter().position(|lent| lent.paddr() == paddr);
             all.swap_remove(index.expect("only what was shared is unshared"))
         };
-        match lent.handle {
-            // SAFETY: the driver unshares a buffer when the device has used it.
-            Handle::To(handle) => drop(unsafe { handle.sync_for_cpu() }),
-            Handle::From(handle) => {
-                // SAFETY: as above.
-                let received = unsafe { handle.sync_for_cpu() };
-                // SAFETY: the buffer is the one that was shared, and nobody else uses it now.
-                unsafe { copy_back(&received, buffer, lent.bounced) };
-            }
-            Handle::Both(handle) => {
-                // SAFETY: as above.
-                let received = unsafe { handle.sync_for_cpu() };
-                // SAFETY: as above.
-                unsafe { copy_back(&received, buffer, lent.bounced) };
-            }
+        match lent {
+            // SAFETY: the driver unshares a buffer when the device has used it, and does not use it meanwhile.
+            Lent::To(loan) => unsafe { loan.sync_for_cpu() },
+            // SAFETY: as above.
+            Lent::From(loan) => unsafe { loan.sync_for_cpu() },
+            // SAFETY: as above.
+            Lent::Both(loan) => unsafe { loan.sync_for_cpu() },
             // SAFETY: the device has finished; that the lines' other data may be lost is what is to be seen.
-            Handle::InPlace(handle) => unsafe { handle.take_back(board::machine()) },
+            Lent::InPlace(lent) => unsafe { lent.take_back(board::machine()) },
         }
     }
 }
@@ -215,59 +211,26 @@ unsafe impl Hal for DmaHal {
 ///
 /// # Safety
 /// As [`Device::lend_in_place`].
-unsafe fn lend<D: Direction>(
-    buffer: NonNull<[u8]>,
-    handle: fn(DeviceOwned<Machine, D>) -> Handle,
-) -> Lent {
+unsafe fn lend<D: Direction>(buffer: NonNull<[u8]>, lent: fn(Loan<D>) -> Lent) -> Lent {
+    if without(Step::SharedLines) {
+        // SAFETY: passed on to the caller.
+        match unsafe { Loan::in_place(&DEVICE, buffer) } {
+            Ok(loan) => return lent(loan),
+            Err(Error::SharedLine { .. }) => {
+                return InPlace::lend(board::machine(), buffer)
+                    .map(Lent::InPlace)
+                    .unwrap_or_else(|error| panic!("a buffer that cannot be shared: {error}"));
+            }
+            Err(_) => {}
+        }
+    }
     // SAFETY: passed on to the caller.
-    match unsafe { DEVICE.lend_in_place(buffer) } {
-        Ok(lent) => {
-            return Lent {
-                handle: handle(lent),
-                bounced: false,
-            };
-        }
-        Err(Error::SharedLine { .. }) if without(Step::SharedLines) => {
-            let lent = InPlace::lend(board::machine(), buffer)
-                .unwrap_or_else(|error| panic!("a buffer that cannot be shared: {error}"));
-            return Lent {
-                handle: Handle::InPlace(lent),
-                bounced: false,
-            };
-        }
-        Err(Error::SharedLine { .. } | Error::NotInDirectMap { .. }) => {}
-        Err(error) => panic!("a buffer that cannot be shared: {error}"),
-    }
-    let mut copy: CpuOwned<Machine, D> = DEVICE
-        .allocate(buffer.len())
-        .unwrap_or_else(|error| panic!("bounce buffer: {error}"));
-    // The copy starts as the original, in every direction: what the device leaves unwritten must not change.
-    // SAFETY: the caller's buffer is valid, and nobody writes to it now.
-    copy.as_mut_slice()
-        .copy_from_slice(unsafe { buffer.as_ref() });
-    Lent {
-        handle: handle(copy.sync_for_device()),
-        bounced: true,
-    }
+    unsafe { Loan::new(&DEVICE, buffer) }
+        .map(lent)
+        .unwrap_or_else(|error| panic!("a buffer that cannot be shared: {error}"))
 }
 
 /// Whether the command line says to leave the step out.
 fn without(step: Step) -> bool {
     words::without(board::command_line()) == Ok(Some(step))
-}
-
-/// Copies what came back to the driver's buffer, if it came back elsewhere.
-///
-/// # Safety
-/// `buffer` is valid for writes and nobody else uses it now.
-unsafe fn copy_back<D: DeviceWrites>(
-    received: &CpuOwned<Machine, D>,
-    mut buffer: NonNull<[u8]>,
-    bounced: bool,
-) {
-    // Of a buffer that was lent where it is no reference is made: the driver has one of its own.
-    if bounced {
-        // SAFETY: passed on to the caller.
-        unsafe { buffer.as_mut() }.copy_from_slice(received.as_slice());
-    }
 }

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::image::{
     board::{self, Board},
-    by_hand::Loan,
     cutter::Between,
+    loan::{Copies, Loan},
     pattern,
     words::{self, Step},
 };
@@ -28,8 +28,8 @@ pub(super) struct Bench {
     /// What is in the device's buffer.
     held: [u8; BUFFER],
     rounds: usize,
+    /// What the loans so far must have cost.
     counts: Counts,
-    expected: Counts,
 }
 
 impl Bench {
@@ -48,7 +48,6 @@ impl Bench {
             held: [0; BUFFER],
             rounds: 0,
             counts: Counts::default(),
-            expected: Counts::default(),
         };
 
         pattern::fill(&mut bench.held, 0);
@@ -102,7 +101,7 @@ impl Bench {
         self.transfer::<FromDevice>(&lending, memory, &mut between, Transfer::Out(from))?;
         let expected = self.held[from..].iter().chain(&self.held[..from]).cycle();
         match first_difference(memory, expected) {
-            None => Ok(()),
+            None => self.count(&lending),
             Some(at) => Err(Stop::Written(lending, at)),
         }
     }
@@ -137,11 +136,10 @@ impl Bench {
             self.edu
                 .transfer(transfer, loan.segment(), || between.store())
         }?;
-        self.counts.add::<D>(lending.len, loan.is_bounced());
-        self.expected
-            .add::<D>(lending.len, self.must_bounce::<D>(lending));
         // SAFETY: the device has finished.
         unsafe { loan.sync_for_cpu() };
+        self.counts
+            .add::<D>(lending.len, self.must_bounce::<D>(lending));
         if between.is_as_stored() {
             Ok(())
         } else {
@@ -160,13 +158,22 @@ impl Bench {
         }
     }
 
-    /// What was lent, if that is what was to be.
-    pub(super) fn finish(self) -> Result<Counts, Stop> {
-        if self.counts == self.expected {
-            Ok(self.counts)
-        } else {
-            Err(Stop::Counts(self.expected, self.counts))
+    /// Compares what was copied up to this loan with what was to be: the data were right either way.
+    fn count(&self, lending: &Lending) -> Result<(), Stop> {
+        let (expected, found) = (self.counts.copies(), Copies::so_far());
+        if found == expected {
+            return Ok(());
         }
+        Err(Stop::Copies {
+            lending: *lending,
+            expected,
+            found,
+        })
+    }
+
+    /// What the loans so far have cost.
+    pub(super) fn counts(&self) -> Counts {
+        self.counts
     }
 }
 

@@ -1,26 +1,35 @@
-//! What loans have cost.
+//! What loans have cost, from what is known of them.
 
 use core::fmt;
 
 use dma_api::Direction;
 
-/// What loans cost.
+use crate::image::loan::Copies;
+
+/// What loans must have cost that were taken back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     loans: usize,
     bounced: usize,
-    copied_in: usize,
-    copied_out: usize,
+    copies: Copies,
 }
 
 impl Counts {
-    pub(super) fn add<D: Direction>(&mut self, len: usize, bounced: bool) {
+    /// Adds a loan of `len` bytes, copied in whole or not at all.
+    pub(super) fn add<D: Direction>(&mut self, len: usize, bounces: bool) {
         self.loans += 1;
-        if bounced {
+        if bounces {
             self.bounced += 1;
-            self.copied_in += len;
-            self.copied_out += usize::from(D::DATA.device_writes()) * len;
+            self.copies.copied_in += len;
+            self.copies.copied_out += usize::from(D::DATA.device_writes()) * len;
+            // There is one loan at a time.
+            self.copies.most_in_use = self.copies.most_in_use.max(len);
         }
+    }
+
+    /// What the copies must have come to.
+    pub(super) fn copies(&self) -> Copies {
+        self.copies
     }
 }
 
@@ -29,12 +38,8 @@ impl fmt::Display for Counts {
         let Self {
             loans,
             bounced,
-            copied_in,
-            copied_out,
+            copies,
         } = self;
-        write!(
-            f,
-            "loans={loans} bounced={bounced} copied_in={copied_in} copied_out={copied_out}"
-        )
+        write!(f, "loans={loans} bounced={bounced} {copies}")
     }
 }

@@ -4,8 +4,8 @@ use core::fmt;
 
 use dma_api::Error;
 
-use super::{counts::Counts, device::Fault, place::Lending};
-use crate::image::words::BadWord;
+use super::{device::Fault, place::Lending};
+use crate::image::{loan::Copies, words::BadWord};
 
 /// Why it stopped.
 pub(super) enum Stop {
@@ -20,8 +20,12 @@ pub(super) enum Stop {
     Written(Lending, usize),
     /// What the CPU stored beside the loan is gone.
     Lost(Lending),
-    /// What was to be copied, and what was.
-    Counts(Counts, Counts),
+    /// What was copied up to this loan is not what was to be.
+    Copies {
+        lending: Lending,
+        expected: Copies,
+        found: Copies,
+    },
 }
 
 impl fmt::Display for Stop {
@@ -46,7 +50,11 @@ impl fmt::Display for Stop {
             Self::Lost(lending) => {
                 write!(f, "what was stored beside the buffer of {lending} is lost")
             }
-            Self::Counts(expected, found) => write!(f, "{found:?}, and it was to be {expected:?}"),
+            Self::Copies {
+                lending,
+                expected,
+                found,
+            } => write!(f, "after {lending}, {found}, not {expected}"),
         }
     }
 }
