@@ -48,6 +48,16 @@ pub struct Device<M> {
 pub struct Quiesced<'d, M>(&'d Device<M>);
 
 impl<M: Machine> Quiesced<'_, M> {
+    /// Which device is quiet.
+    pub(crate) fn device(&self) -> DeviceId {
+        self.0.id
+    }
+
+    /// The machine it belongs to.
+    pub(crate) fn machine(&self) -> &M {
+        &self.0.machine
+    }
+
     /// Gives back all buffers and coherent memory that were dropped while this device owned them, as far as the ledger
     /// had room for them. Returns how many.
     #[expect(
@@ -104,6 +114,17 @@ impl<M: Machine + Clone> Device<M> {
         if windows(&self.machine, &limits).next().is_none() {
             return Err(unreachable(&limits));
         }
+        Ok(Self {
+            limits,
+            ..self.clone()
+        })
+    }
+
+    /// The same device as one that takes its memory in one segment of any length: for memory that is cut up later.
+    pub(crate) fn in_one_piece(&self, alignment: Alignment) -> Result<Self, Error> {
+        let limits = Limits::UNLIMITED
+            .window(self.limits.lowest(), self.limits.highest())?
+            .alignment(alignment.get())?;
         Ok(Self {
             limits,
             ..self.clone()
@@ -262,7 +283,7 @@ impl<M: Machine + Clone> Device<M> {
 impl<M: Machine> Device<M> {
     /// Tells the machine, if it wants to know.
     #[track_caller]
-    fn tell(&self, event: DeviceEvent) {
+    pub(crate) fn tell(&self, event: DeviceEvent) {
         if M::OBSERVED {
             self.machine.observe_device(&DeviceNotice {
                 event,

@@ -124,6 +124,25 @@ pub enum Error {
         /// Most segments the device accepts.
         max: u32,
     },
+    /// A device that walks memory in pages would find one segment end, or the next begin, inside a page.
+    InnerEdge {
+        /// The DMA address where it does: of the byte behind one segment, or of the first byte of the next.
+        edge: u64,
+        /// The page, in bytes.
+        page: u64,
+    },
+    /// A field of the device's descriptors is too narrow for a value, which is not truncated.
+    FieldOverflow {
+        /// The address or length.
+        value: u64,
+        /// Bits that the field has.
+        bits: u32,
+    },
+    /// Storage of the caller's has too few places for what a transfer consists of.
+    TooManyParts {
+        /// Places there are.
+        capacity: usize,
+    },
     /// The request can never be met by this memory, however much of it is free.
     NeverFits {
         /// Length of the request.
@@ -282,6 +301,18 @@ impl fmt::Display for Error {
             }
             Self::TooManySegments { segments, max } => {
                 write!(f, "{segments} segments are more than {max}")
+            }
+            Self::InnerEdge { edge, page } => {
+                write!(
+                    f,
+                    "segments meet at {edge:#x}, which is not a multiple of {page}"
+                )
+            }
+            Self::FieldOverflow { value, bits } => {
+                write!(f, "{value:#x} does not fit a field of {bits} bits")
+            }
+            Self::TooManyParts { capacity } => {
+                write!(f, "the transfer has more than {capacity} parts")
             }
             Self::NeverFits { len, capacity } => {
                 write!(

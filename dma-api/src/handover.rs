@@ -124,6 +124,45 @@ pub(crate) unsafe fn for_cpu<S: DmaSync>(
     }
 }
 
+/// Gives several ranges to the device at once: maintenance of each, one completion for all, doorbell barrier.
+///
+/// # Safety
+/// As [`for_device`], for each range.
+pub(crate) unsafe fn all_for_device<'a, S: DmaSync>(
+    sync: &S,
+    upkeep: Upkeep,
+    direction: DataDirection,
+    ranges: impl Iterator<Item = LineRange<'a>> + Clone,
+) {
+    if upkeep == Upkeep::Lines {
+        let operation = maintenance(direction, Edge::ForDevice, Fills::of(sync));
+        // SAFETY: the caller owns the granules. No step of the table discards without cleaning here.
+        unsafe { maintain_all(sync, operation, ranges.clone()) };
+    }
+    // One would order the accesses; each tells the compiler of memory that a device accesses.
+    ranges.for_each(|range| sync.before_doorbell(range.start()));
+}
+
+/// Takes several ranges back at once: completion barrier, maintenance of each, one completion for all.
+///
+/// # Safety
+/// As [`for_cpu`], for each range.
+pub(crate) unsafe fn all_for_cpu<'a, S: DmaSync>(
+    sync: &S,
+    upkeep: Upkeep,
+    direction: DataDirection,
+    ranges: impl Iterator<Item = LineRange<'a>> + Clone,
+) {
+    ranges
+        .clone()
+        .for_each(|range| sync.after_completion(range.start()));
+    if upkeep == Upkeep::Lines {
+        let operation = maintenance(direction, Edge::ForCpu, Fills::of(sync));
+        // SAFETY: the lines were cleaned by `all_for_device` and not stored to since, so none is dirty.
+        unsafe { maintain_all(sync, operation, ranges) };
+    }
+}
+
 /// Removes the range from the caches before it is accessed through an uncached address.
 pub(crate) fn leave_caches<S: DmaSync>(sync: &S, range: LineRange<'_>) {
     // SAFETY: nothing is discarded that is not written back first.
@@ -135,12 +174,27 @@ pub(crate) fn leave_caches<S: DmaSync>(sync: &S, range: LineRange<'_>) {
 /// # Safety
 /// As [`DmaSync::invalidate`] where `operation` is [`Maintenance::Invalidate`].
 unsafe fn maintain<S: DmaSync>(sync: &S, operation: Option<Maintenance>, range: LineRange<'_>) {
-    match operation {
-        None => return,
-        Some(Maintenance::Clean) => sync.clean(range),
-        // SAFETY: passed on to the caller.
-        Some(Maintenance::Invalidate) => unsafe { sync.invalidate(range) },
-        Some(Maintenance::CleanAndInvalidate) => sync.clean_and_invalidate(range),
+    // SAFETY: passed on to the caller.
+    unsafe { maintain_all(sync, operation, core::iter::once(range)) };
+}
+
+/// Issues one operation for each range, and waits once for all.
+///
+/// # Safety
+/// As [`maintain`], for each range.
+unsafe fn maintain_all<'a, S: DmaSync>(
+    sync: &S,
+    operation: Option<Maintenance>,
+    ranges: impl Iterator<Item = LineRange<'a>>,
+) {
+    let Some(operation) = operation else { return };
+    for range in ranges {
+        match operation {
+            Maintenance::Clean => sync.clean(range),
+            // SAFETY: passed on to the caller.
+            Maintenance::Invalidate => unsafe { sync.invalidate(range) },
+            Maintenance::CleanAndInvalidate => sync.clean_and_invalidate(range),
+        }
     }
     sync.complete();
 }

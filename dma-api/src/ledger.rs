@@ -242,6 +242,12 @@ impl Ledger {
         })
     }
 
+    /// Counts memory that is leaked because something may still use it.
+    pub(crate) fn count_leaked(&self) {
+        self.book
+            .with(|book| book.leaked = book.leaked.saturating_add(1));
+    }
+
     /// Counts a block that nobody takes back.
     pub(crate) fn count_refused(&self) {
         self.book

@@ -11,6 +11,8 @@ pub mod direction;
 
 pub mod limits;
 
+pub mod segments;
+
 // What the machine promises.
 
 pub mod cache;
@@ -31,6 +33,8 @@ pub mod ledger;
 
 pub mod observe;
 
+pub mod costs;
+
 pub mod machine;
 
 // What a driver does.
@@ -39,7 +43,17 @@ pub mod device;
 
 pub mod streaming;
 
+pub mod slots;
+
+pub mod bounce;
+
+mod transfer;
+
+pub mod lender;
+
 pub mod loan;
+
+mod in_place;
 
 pub mod coherent;
 
@@ -50,21 +64,27 @@ pub mod pool;
 pub mod check;
 
 pub use addr::{DmaAddr, DmaRange, PhysAddr, PhysRange};
+pub use bounce::{LoanCost, Policy};
 pub use cache::{Geometry, LineRange};
 pub use check::Checked;
 pub use coherent::{Coherent, PrivateCoherent};
+pub use costs::Costs;
 pub use device::{Device, Quiesced, Snooping};
 pub use direction::{
     Bidirectional, DataDirection, DeviceReads, DeviceWrites, Direction, FromDevice, ToDevice,
 };
 pub use error::{Error, Refused, known};
 pub use ledger::{DeviceId, Ledger, LedgerCounts, Slot};
+pub use lender::Lender;
 pub use limits::{Alignment, DmaMask, Limits, Request};
+pub use loan::{Finished, InFlight, Loan};
 pub use machine::{Assembled, Machine, Parts};
 pub use map::{BusMap, DirectMap, Region, Window, pointer_at_offset};
 pub use memory::{Block, DmaAllocator};
 pub use observe::{DeviceEvent, DeviceNotice, Event, Notice};
 pub use pool::Pool;
+pub use segments::Segments;
+pub use slots::{BounceCounts, BouncePool, SlotWord};
 pub use source::{CoherentSource, NoCoherentMemory, UncachedAlias, UncachedMemory};
 pub use streaming::{CpuOwned, DeviceOwned};
 pub use sync::{DmaSync, Levels};

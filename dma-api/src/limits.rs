@@ -58,7 +58,7 @@ impl Alignment {
             .ok_or(overflow)
     }
 
-    const fn min(self, other: Self) -> Self {
+    pub(crate) const fn min(self, other: Self) -> Self {
         if self.get() <= other.get() {
             self
         } else {
@@ -68,7 +68,7 @@ impl Alignment {
 
     /// All ones below the power of two.
     #[expect(clippy::arithmetic_side_effects, reason = "it is not zero")]
-    const fn mask(self) -> u64 {
+    pub(crate) const fn mask(self) -> u64 {
         self.get() - 1
     }
 
@@ -79,7 +79,7 @@ impl Alignment {
     }
 
     /// How far `value` is below the next multiple (0 on one), around the end of the address space.
-    const fn distance_up(self, value: u64) -> u64 {
+    pub(crate) const fn distance_up(self, value: u64) -> u64 {
         value.wrapping_neg() & self.mask()
     }
 }
@@ -130,6 +130,7 @@ pub struct Limits {
     boundary: Option<Alignment>,
     max_segment_len: NonZeroU64,
     max_segments: NonZeroU32,
+    page: Alignment,
 }
 
 impl Limits {
@@ -141,6 +142,7 @@ impl Limits {
         boundary: None,
         max_segment_len: NonZeroU64::MAX,
         max_segments: NonZeroU32::MAX,
+        page: Alignment::ONE,
     };
 
     /// A device that accepts any memory below its mask.
@@ -209,7 +211,21 @@ impl Limits {
         }
     }
 
-    /// The same with at most `count` segments in one transfer. Every buffer of this crate is one segment.
+    /// The same for a device that walks memory in pages of `bytes`: of the segments of a transfer, every one but the first
+    /// starts, and every one but the last ends, at a multiple of it. A buffer that bounces keeps its offset in the page.
+    /// (NVMe base specification, physical region page entries.)
+    ///
+    /// # Errors
+    /// [`Error::NotPowerOfTwo`].
+    pub const fn page(self, bytes: u64) -> Result<Self, Error> {
+        match Alignment::new(bytes) {
+            Ok(page) => Ok(Self { page, ..self }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same with at most `count` segments in one transfer. A buffer that was allocated is one segment; what is lent
+    /// may be several.
     ///
     /// # Errors
     /// [`Error::ZeroLength`].
@@ -243,6 +259,7 @@ impl Limits {
             boundary,
             max_segment_len: if a.get() <= b.get() { a } else { b },
             max_segments: if m.get() <= n.get() { m } else { n },
+            page: self.page.max(other.page),
             ..self
         }
         .window(
@@ -298,10 +315,17 @@ impl Limits {
         self.max_segments.get()
     }
 
-    /// Judges the segments of one transfer: their count, then each of them.
+    /// What the inner edges of a transfer's segments are multiples of.
+    #[must_use]
+    pub const fn segment_page(&self) -> Alignment {
+        self.page
+    }
+
+    /// Judges the segments of one transfer: their count, then each of them, then where they meet.
     ///
     /// # Errors
-    /// [`Error::TooManySegments`]; otherwise as [`check`](Self::check), for the first segment that breaks a limit.
+    /// [`Error::TooManySegments`]; as [`check`](Self::check), for the first segment that breaks a limit;
+    /// [`Error::InnerEdge`] for the first place inside the transfer that is not at a page's edge.
     pub fn check_all(&self, segments: &[DmaRange]) -> Result<(), Error> {
         let max = self.max_segments.get();
         if u32::try_from(segments.len()).map_or(true, |count| count > max) {
@@ -310,7 +334,39 @@ impl Limits {
                 max,
             });
         }
-        segments.iter().try_for_each(|segment| self.check(*segment))
+        segments
+            .iter()
+            .try_for_each(|segment| self.check(*segment))?;
+        segments.windows(2).try_for_each(|pair| match pair {
+            [one, next] => self.check_joint(*one, *next),
+            _ => Ok(()),
+        })
+    }
+
+    /// Whether one segment may be followed by the other.
+    pub(crate) const fn check_joint(&self, one: DmaRange, next: DmaRange) -> Result<(), Error> {
+        let (end, start) = (one.last().get().wrapping_add(1), next.start().get());
+        let edge = if self.page.divides(end) { start } else { end };
+        if self.page.divides(edge) {
+            return Ok(());
+        }
+        Err(Error::InnerEdge {
+            edge,
+            page: self.page.get(),
+        })
+    }
+
+    /// Whether both ends lie between the lowest and the highest address.
+    pub(crate) const fn reaches(&self, segment: DmaRange) -> Result<(), Error> {
+        let (first, last) = (segment.start().get(), segment.last().get());
+        let (lowest, highest) = (self.lowest.get(), self.highest.get());
+        if first < lowest {
+            return Err(Error::BelowLowest { first, lowest });
+        }
+        if last > highest {
+            return Err(Error::AboveHighest { last, highest });
+        }
+        Ok(())
     }
 
     /// Judges one segment: every limit but the count.
@@ -326,18 +382,7 @@ impl Limits {
                 max: self.max_segment_len.get(),
             });
         }
-        if first < self.lowest.get() {
-            return Err(Error::BelowLowest {
-                first,
-                lowest: self.lowest.get(),
-            });
-        }
-        if last > self.highest.get() {
-            return Err(Error::AboveHighest {
-                last,
-                highest: self.highest.get(),
-            });
-        }
+        self.reaches(segment)?;
         if !self.alignment.divides(first) {
             return Err(Error::Misaligned {
                 addr: first,

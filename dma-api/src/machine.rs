@@ -5,6 +5,7 @@
 )]
 
 use crate::{
+    costs::Costs,
     ledger::{Holding, Ledger, Origin},
     map::{BusMap, DirectMap},
     memory::DmaAllocator,
@@ -62,6 +63,12 @@ pub unsafe trait Machine {
     /// The book of split and quarantined blocks.
     fn ledger(&self) -> &Ledger;
 
+    /// What copying and maintenance cost here, for loans that can be met in several ways; `None` if nobody has measured
+    /// it.
+    fn costs(&self) -> Option<Costs> {
+        None
+    }
+
     /// Called for each event in the life of a buffer or of coherent memory, at the moment that its
     /// [`Event`](crate::Event) describes, if the machine is [`OBSERVED`](Self::OBSERVED).
     ///
@@ -105,6 +112,9 @@ unsafe impl<M: Machine + ?Sized> Machine for &M {
     }
     fn ledger(&self) -> &Ledger {
         (**self).ledger()
+    }
+    fn costs(&self) -> Option<Costs> {
+        (**self).costs()
     }
     fn observe(&self, notice: &Notice) {
         (**self).observe(notice);

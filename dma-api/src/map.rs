@@ -127,6 +127,18 @@ impl<'a> BusMap<'a> {
         DmaRange::new(DmaAddr::new(dma), phys.len_bytes())
     }
 
+    /// As many of the bytes as lie in one window, or in none: how many, and where the device sees them.
+    pub(crate) fn stretch(&self, phys: PhysRange) -> (u64, Option<DmaRange>) {
+        let (first, last) = (phys.start().get(), phys.last().get());
+        let ranges = self.windows.iter().map(|window| window.phys);
+        let (len, shown) = stretch(ranges, first, last, |phys| (phys.start().get(), phys));
+        let dma = shown.and_then(|_| {
+            let front = PhysRange::new(phys.start(), len).ok()?;
+            self.to_dma(front).ok()
+        });
+        (len, dma)
+    }
+
     /// The physical addresses of a DMA range, every byte of which must lie in one window.
     ///
     /// # Errors
@@ -310,6 +322,22 @@ impl<'a> DirectMap<'a> {
             .ok_or(missing)
     }
 
+    /// As many of the bytes as lie in one region, or in none: how many, and where they physically are.
+    pub(crate) fn stretch(&self, memory: NonNull<[u8]>) -> (u64, Option<PhysRange>) {
+        let first = memory.cast::<u8>().addr().get() as u64;
+        let last = first.saturating_add((memory.len() as u64).saturating_sub(1));
+        let regions = self.regions.iter();
+        let (len, region) = stretch(regions, first, last, |region| {
+            (region.cpu_start(), region.phys)
+        });
+        let phys = region.and_then(|region| {
+            let offset = first.wrapping_sub(region.cpu_start());
+            let start = region.phys.start().checked_add(offset)?;
+            PhysRange::new(start, len).ok()
+        });
+        (len, phys)
+    }
+
     /// Where the CPU sees a physical range that lies in one region from end to end.
     ///
     /// The pointer has the provenance of the region's own. Whether it may be dereferenced is a question of who
@@ -334,6 +362,30 @@ impl<'a> DirectMap<'a> {
         let start = NonNull::new(region.cpu.as_ptr().wrapping_add(offset)).ok_or(missing)?;
         Ok(NonNull::slice_from_raw_parts(start, len))
     }
+}
+
+/// Of the bytes from `first` to `last`, how many at the front lie in one of the entries, and in which; or in none, up to
+/// where the next entry begins. `place` says where an entry begins in these addresses, and how long it is.
+fn stretch<T: Copy>(
+    entries: impl Iterator<Item = T>,
+    first: u64,
+    last: u64,
+    place: impl Fn(T) -> (u64, PhysRange),
+) -> (u64, Option<T>) {
+    let steps = last.wrapping_sub(first);
+    let mut next = steps;
+    for entry in entries {
+        let (start, range) = place(entry);
+        match first.checked_sub(start) {
+            Some(offset) if offset < range.len_bytes() => {
+                let inside = range.len_bytes().wrapping_sub(offset).wrapping_sub(1);
+                return (steps.min(inside).saturating_add(1), Some(entry));
+            }
+            Some(_) => {}
+            None => next = next.min(start.wrapping_sub(first).wrapping_sub(1)),
+        }
+    }
+    (next.saturating_add(1), None)
 }
 
 #[cfg(test)]
