@@ -29,8 +29,6 @@ mod verdict;
 
 mod in_place;
 
-mod loan;
-
 mod hal;
 
 mod ordered;

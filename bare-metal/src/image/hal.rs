@@ -12,7 +12,8 @@ use core::{
 };
 
 use dma_api::{
-    Bidirectional, Coherent, Device, Direction, DmaMask, Error, FromDevice, Limits, ToDevice,
+    Bidirectional, BounceCounts, BouncePool, Coherent, Device, Direction, Error, FromDevice,
+    Lender, Limits, Loan, Policy, SlotWord, ToDevice, slots::SLOTS_PER_WORD,
 };
 use heapless::Vec;
 use spin::{Lazy, Mutex};
@@ -21,7 +22,6 @@ use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
 use super::{
     board::{self, Board},
     in_place::InPlace,
-    loan::Loan,
     words::{self, Step},
 };
 
@@ -30,10 +30,28 @@ type Machine = &'static Board;
 /// The board's virtio devices. They are several bus masters in one value, which would not do for
 /// [`Device::assert_quiet`]; nothing here drops what a device owns.
 pub(crate) static DEVICE: Lazy<Device<Machine>> = Lazy::new(|| {
-    let mask = DmaMask::bits(64).expect("a mask has up to 64 bits");
-    Device::new(board::machine(), Limits::new(mask), board::SNOOPING)
+    // The driver takes one address for each buffer.
+    let limits = Limits::UNLIMITED.max_segments(1);
+    let limits = limits.expect("one is more than none");
+    Device::new(board::machine(), limits, board::SNOOPING)
         .expect("the board's bus reaches its memory")
 });
+
+/// What buffers bounce through that cannot be lent where they are: the longest request of all, and the small ones beside
+/// it, several times over.
+static SLOTS: Lazy<BouncePool<Machine, [SlotWord; SLOT_WORDS]>> = Lazy::new(|| {
+    let len = SLOT_WORDS * SLOTS_PER_WORD * SLOT;
+    BouncePool::<_, [SlotWord; SLOT_WORDS]>::new(&DEVICE, len, SLOT)
+        .expect("the board has so much memory")
+});
+
+/// Bytes in a slot, and the words of the pool's books: 256 KiB.
+const SLOT: usize = 512;
+const SLOT_WORDS: usize = 16;
+
+/// How the driver's buffers are lent.
+static LENDER: Lazy<Lender<'static, Machine>> =
+    Lazy::new(|| Lender::new(&DEVICE, &*SLOTS).expect("the pool is one of the device's machine"));
 
 /// Ring memory in use: two areas for each queue, one queue for each disk.
 static RINGS: Mutex<Vec<Coherent<Machine>, 16>> = Mutex::new(Vec::new());
@@ -54,6 +72,9 @@ pub(crate) struct Traffic {
     pub(crate) bytes: usize,
     /// Buffers that went through a copy, because they could not be lent where they were.
     pub(crate) bounces: usize,
+    /// Bytes that went into such copies, and out of them.
+    pub(crate) copied_in: u64,
+    pub(crate) copied_out: u64,
 }
 
 impl Traffic {
@@ -63,6 +84,8 @@ impl Traffic {
             transfers: self.transfers - then.transfers,
             bytes: self.bytes - then.bytes,
             bounces: self.bounces - then.bounces,
+            copied_in: self.copied_in - then.copied_in,
+            copied_out: self.copied_out - then.copied_out,
         }
     }
 }
@@ -72,6 +95,8 @@ impl AddAssign for Traffic {
         self.transfers += more.transfers;
         self.bytes += more.bytes;
         self.bounces += more.bounces;
+        self.copied_in += more.copied_in;
+        self.copied_out += more.copied_out;
     }
 }
 
@@ -81,12 +106,20 @@ pub(crate) fn traffic() -> Traffic {
         transfers: TRANSFERS.load(Ordering::Relaxed),
         bytes: BYTES.load(Ordering::Relaxed),
         bounces: BOUNCES.load(Ordering::Relaxed),
+        copied_in: bounced().copied_in,
+        copied_out: bounced().copied_out,
     }
 }
 
-/// Whether the driver has given back everything it was given.
+/// Whether the driver has given back everything it was given, and nothing is left of what bounced.
 pub(crate) fn is_idle() -> bool {
-    RINGS.lock().is_empty() && LENT.lock().is_empty()
+    RINGS.lock().is_empty() && LENT.lock().is_empty() && bounced().in_use == 0
+}
+
+/// What bounced so far.
+fn bounced() -> BounceCounts {
+    let slots: &BouncePool<Machine> = &*SLOTS;
+    slots.counts()
 }
 
 /// Whether the doorbell is rung, as it is unless `without=doorbell` says not to.
@@ -104,30 +137,33 @@ pub(crate) fn before_doorbell() {
 
 /// A shared buffer, in the direction the driver asked for.
 enum Lent {
-    To(Loan<ToDevice>),
-    From(Loan<FromDevice>),
-    Both(Loan<Bidirectional>),
+    To(Loan<'static, Machine, ToDevice>),
+    From(Loan<'static, Machine, FromDevice>),
+    Both(Loan<'static, Machine, Bidirectional>),
     InPlace(InPlace),
 }
 
 impl Lent {
     fn paddr(&self) -> PhysAddr {
-        match self {
-            Self::To(loan) => loan.segment().start().get(),
-            Self::From(loan) => loan.segment().start().get(),
-            Self::Both(loan) => loan.segment().start().get(),
-            Self::InPlace(lent) => lent.dma_addr().get(),
-        }
+        let segment = match self {
+            Self::To(loan) => loan.segment(),
+            Self::From(loan) => loan.segment(),
+            Self::Both(loan) => loan.segment(),
+            Self::InPlace(lent) => return lent.dma_addr().get(),
+        };
+        let segment = segment.expect("the device's limits allow one segment");
+        segment.start().get()
     }
 
     /// Whether the device has a copy of the driver's memory.
     fn is_bounced(&self) -> bool {
-        match self {
-            Self::To(loan) => loan.is_bounced(),
-            Self::From(loan) => loan.is_bounced(),
-            Self::Both(loan) => loan.is_bounced(),
-            Self::InPlace(_) => false,
-        }
+        let cost = match self {
+            Self::To(loan) => loan.cost(),
+            Self::From(loan) => loan.cost(),
+            Self::Both(loan) => loan.cost(),
+            Self::InPlace(_) => return false,
+        };
+        cost.bytes_bounced > 0
     }
 }
 
@@ -210,24 +246,26 @@ unsafe impl Hal for DmaHal {
 /// cannot reach. With `without=shared-lines` only the latter is copied.
 ///
 /// # Safety
-/// As [`Device::lend_in_place`].
-unsafe fn lend<D: Direction>(buffer: NonNull<[u8]>, lent: fn(Loan<D>) -> Lent) -> Lent {
+/// As [`Lender::lend_raw`].
+unsafe fn lend<D: Direction>(
+    buffer: NonNull<[u8]>,
+    lent: fn(Loan<'static, Machine, D>) -> Lent,
+) -> Lent {
+    let cannot = |error: Error| -> Lent { panic!("a buffer that cannot be shared: {error}") };
     if without(Step::SharedLines) {
+        let lender = LENDER.clone().with_policy(Policy::Reject);
         // SAFETY: passed on to the caller.
-        match unsafe { Loan::in_place(&DEVICE, buffer) } {
+        match unsafe { lender.lend_raw(buffer) } {
             Ok(loan) => return lent(loan),
             Err(Error::SharedLine { .. }) => {
-                return InPlace::lend(board::machine(), buffer)
-                    .map(Lent::InPlace)
-                    .unwrap_or_else(|error| panic!("a buffer that cannot be shared: {error}"));
+                let loan = InPlace::lend(board::machine(), buffer);
+                return loan.map_or_else(cannot, Lent::InPlace);
             }
             Err(_) => {}
         }
     }
     // SAFETY: passed on to the caller.
-    unsafe { Loan::new(&DEVICE, buffer) }
-        .map(lent)
-        .unwrap_or_else(|error| panic!("a buffer that cannot be shared: {error}"))
+    unsafe { LENDER.lend_raw(buffer) }.map_or_else(cannot, lent)
 }
 
 /// Whether the command line says to leave the step out.

@@ -58,9 +58,12 @@ pub(crate) fn run(words: &str) -> Verdict {
                 transfers,
                 bytes,
                 bounces,
+                copied_in,
+                copied_out,
             } = traffic;
             console::line(format_args!(
-                "PIECES requests={requests} transfers={transfers} bytes={bytes} bounces={bounces}"
+                "PIECES requests={requests} transfers={transfers} bytes={bytes} bounces={bounces} \
+                 copied_in={copied_in} copied_out={copied_out}"
             ));
             Verdict::Pass
         }
@@ -145,13 +148,23 @@ impl Spread {
             self.whole_lines,
         ];
         let data = pieces.iter().filter(|len| **len > 0).count();
-        // Header, status, and the two of the data on the stack: no device reaches that. Of what it reaches, that bounces
-        // which shares lines and is written by a device that does not snoop.
-        let shared = request == Request::Read && board::SNOOPING == Snooping::DoesNotSnoop;
         traffic.transfers += data + 2;
         traffic.bytes += self.data() + HEADER + 1;
-        traffic.bounces +=
-            3 + usize::from(self.on_the_stack > 0) + usize::from(shared && self.between > 0);
+
+        // No device reaches the stack. Of what it reaches, that bounces which shares lines and is written by a device that
+        // does not snoop.
+        let shared = match (request, board::SNOOPING) {
+            (Request::Read, Snooping::DoesNotSnoop) => self.between,
+            _ => 0,
+        };
+        let stack = self.first + self.on_the_stack;
+        traffic.bounces += 3 + usize::from(self.on_the_stack > 0) + usize::from(shared > 0);
+        traffic.copied_in += (HEADER + stack + shared + 1) as u64;
+        // Of the data, what the device wrote; and the status.
+        traffic.copied_out += match request {
+            Request::Write => 1,
+            Request::Read => (stack + shared + 1) as u64,
+        };
     }
 }
 

@@ -1,12 +1,13 @@
 //! An edu device, what is known of it, and loans to it.
 #![expect(unsafe_code, reason = "lends memory to a device")]
 
-use core::ptr::NonNull;
-
-use dma_api::{Device, Direction, DmaMask, FromDevice, Limits, ToDevice};
+use dma_api::{
+    BouncePool, DataDirection, Device, DmaMask, FromDevice, Lender, Limits, SlotWord, ToDevice,
+    slots::SLOTS_PER_WORD,
+};
 
 use super::{
-    counts::Counts,
+    counts::{Copies, Counts},
     device::{BUFFER, Edu, Transfer},
     place::{BESIDE, LONGEST, Lending, Place, is_looked_at, varied},
     stop::Stop,
@@ -14,17 +15,44 @@ use super::{
 use crate::image::{
     board::{self, Board},
     cutter::Between,
-    loan::{Copies, Loan},
     pattern,
     words::{self, Step},
 };
 
 type Machine = &'static Board;
 
-/// The device, and what is known of it.
-pub(super) struct Bench {
+/// Bytes of a slot, and how many there are.
+const SLOT: usize = 512;
+const SLOTS: usize = SLOTS_PER_WORD;
+
+/// The longest segment of the loans of every so many rounds, and what it does not cross.
+const SHORT_SEGMENT: u64 = 1000;
+const BOUNDARY: u64 = 1 << 11;
+const SHORT_EVERY: usize = 8;
+
+/// The device, with so many address lines; with `without=mask`, taken for one that reaches all memory.
+pub(super) fn device(mask: DmaMask) -> Result<Device<Machine>, Stop> {
+    let said = match words::without(board::command_line())? {
+        Some(Step::Mask) => DmaMask::bits(64)?,
+        _ => mask,
+    };
+    let device = Device::new(board::machine(), Limits::new(said), board::SNOOPING)?;
+    Ok(device)
+}
+
+/// What bounces to and from the device goes through these slots.
+pub(super) fn slots(device: &Device<Machine>) -> Result<BouncePool<Machine, [SlotWord; 1]>, Stop> {
+    let pool = BouncePool::<_, [SlotWord; 1]>::new(device, SLOTS * SLOT, SLOT)?;
+    Ok(pool)
+}
+
+/// The device, what is known of it, and how memory is lent to it.
+pub(super) struct Bench<'p> {
     edu: Edu,
-    device: Device<Machine>,
+    lender: Lender<'p, Machine>,
+    /// The same with segments that are short.
+    short: Lender<'p, Machine>,
+    slots: &'p BouncePool<Machine>,
     /// What is in the device's buffer.
     held: [u8; BUFFER],
     rounds: usize,
@@ -32,30 +60,32 @@ pub(super) struct Bench {
     counts: Counts,
 }
 
-impl Bench {
-    /// With a device whose buffer is known. It takes `without=mask` for one that reaches all memory.
-    pub(super) fn new(mask: DmaMask) -> Result<Self, Stop> {
-        let without = words::without(board::command_line())?;
-        let said = match without {
-            Some(Step::Mask) => DmaMask::bits(64)?,
-            _ => mask,
-        };
-        let limits = Limits::new(said).max_segment_len(LONGEST as u64)?;
-        let device = Device::new(board::machine(), limits, board::SNOOPING)?;
+impl<'p> Bench<'p> {
+    /// With a device whose buffer is known.
+    pub(super) fn new(
+        device: &Device<Machine>,
+        slots: &'p BouncePool<Machine>,
+    ) -> Result<Self, Stop> {
+        let short = Limits::UNLIMITED
+            .max_segment_len(SHORT_SEGMENT)?
+            .boundary(BOUNDARY)?;
         let mut bench = Self {
             edu: Edu::find()?,
-            device,
+            lender: Lender::new(device, slots)?,
+            short: Lender::new(&device.narrowed(short)?, slots)?,
+            slots,
             held: [0; BUFFER],
             rounds: 0,
             counts: Counts::default(),
         };
 
         pattern::fill(&mut bench.held, 0);
-        let mut buffer = bench.device.allocate::<ToDevice>(BUFFER)?;
+        let mut buffer = device.allocate::<ToDevice>(BUFFER)?;
         buffer.as_mut_slice().copy_from_slice(&bench.held);
         let lent = buffer.sync_for_device();
+        let segment = [lent.segment()];
         // SAFETY: it was just handed over.
-        unsafe { bench.edu.transfer(Transfer::In(0), lent.segment(), || ()) }?;
+        unsafe { bench.edu.transfer(Transfer::In(0), segment, || ()) }?;
         // SAFETY: the device has finished.
         drop(unsafe { lent.sync_for_cpu() });
         Ok(bench)
@@ -86,7 +116,18 @@ impl Bench {
 
         pattern::fill(memory, self.rounds * LONGEST);
         let to = self.next_variety() % BUFFER;
-        self.transfer::<ToDevice>(&lending, memory, &mut between, Transfer::In(to))?;
+        between.store();
+        self.lender().scope_to(memory, |in_flight| {
+            // SAFETY: it was just handed over.
+            let done = unsafe {
+                let segments = in_flight.segments();
+                self.edu
+                    .transfer(Transfer::In(to), segments, || between.store())
+            };
+            // SAFETY: the device has finished what it was told.
+            (unsafe { in_flight.finished() }, done)
+        })??;
+        self.taken_back(&lending, DataDirection::ToDevice, &mut between)?;
         for (index, byte) in memory.iter().enumerate() {
             self.held[(to + index) % BUFFER] = *byte;
         }
@@ -98,7 +139,18 @@ impl Bench {
         for (index, byte) in memory.iter_mut().enumerate() {
             *byte = !self.held[(from + index) % BUFFER];
         }
-        self.transfer::<FromDevice>(&lending, memory, &mut between, Transfer::Out(from))?;
+        between.store();
+        self.lender().scope_from(memory, |in_flight| {
+            // SAFETY: it was just handed over.
+            let done = unsafe {
+                let segments = in_flight.segments();
+                self.edu
+                    .transfer(Transfer::Out(from), segments, || between.store())
+            };
+            // SAFETY: the device has finished what it was told.
+            (unsafe { in_flight.finished() }, done)
+        })??;
+        self.taken_back(&lending, DataDirection::FromDevice, &mut between)?;
         let expected = self.held[from..].iter().chain(&self.held[..from]).cycle();
         match first_difference(memory, expected) {
             None => self.count(&lending),
@@ -106,12 +158,22 @@ impl Bench {
         }
     }
 
+    /// How memory is lent in this round.
+    fn lender(&self) -> &Lender<'p, Machine> {
+        if self.rounds % SHORT_EVERY < 2 {
+            &self.short
+        } else {
+            &self.lender
+        }
+    }
+
     /// Compares what the device holds with what it should.
     fn look(&self, lending: &Lending) -> Result<(), Stop> {
-        let buffer = self.device.allocate::<FromDevice>(BUFFER)?;
+        let buffer = self.lender.device().allocate::<FromDevice>(BUFFER)?;
         let lent = buffer.sync_for_device();
+        let segment = [lent.segment()];
         // SAFETY: it was just handed over.
-        unsafe { self.edu.transfer(Transfer::Out(0), lent.segment(), || ()) }?;
+        unsafe { self.edu.transfer(Transfer::Out(0), segment, || ()) }?;
         // SAFETY: the device has finished.
         let buffer = unsafe { lent.sync_for_cpu() };
         match first_difference(buffer.as_slice(), &self.held) {
@@ -120,26 +182,15 @@ impl Bench {
         }
     }
 
-    /// Lends memory, has the device do that, and takes it back.
-    fn transfer<D: Direction>(
+    /// A loan is over: what it must have cost is added, and what is beside it is looked at.
+    fn taken_back(
         &mut self,
         lending: &Lending,
-        memory: &mut [u8],
+        direction: DataDirection,
         between: &mut Between<'_>,
-        transfer: Transfer,
     ) -> Result<(), Stop> {
-        between.store();
-        // SAFETY: it is borrowed until it is taken back, or else the image ends.
-        let loan = unsafe { Loan::<D>::new(&self.device, NonNull::from(memory)) }?;
-        // SAFETY: it was just handed over.
-        unsafe {
-            self.edu
-                .transfer(transfer, loan.segment(), || between.store())
-        }?;
-        // SAFETY: the device has finished.
-        unsafe { loan.sync_for_cpu() };
-        self.counts
-            .add::<D>(lending.len, self.must_bounce::<D>(lending));
+        let granule = self.lender.device().granule().get() as usize;
+        self.counts.add(lending.bounced(direction, granule), SLOT);
         if between.is_as_stored() {
             Ok(())
         } else {
@@ -147,20 +198,9 @@ impl Bench {
         }
     }
 
-    /// Whether a loan has to be copied: where the device does not reach all of it, or would write to granules that hold
-    /// other data too.
-    fn must_bounce<D: Direction>(&self, lending: &Lending) -> bool {
-        let granule = self.device.granule().get() as usize;
-        let whole_granules = (lending.first | lending.len).is_multiple_of(granule);
-        match lending.place {
-            Place::Above | Place::Across => true,
-            Place::UpToTheEnd | Place::Below => D::DATA.device_writes() && !whole_granules,
-        }
-    }
-
     /// Compares what was copied up to this loan with what was to be: the data were right either way.
     fn count(&self, lending: &Lending) -> Result<(), Stop> {
-        let (expected, found) = (self.counts.copies(), Copies::so_far());
+        let (expected, found) = (self.counts.copies(), Copies::from(self.slots.counts()));
         if found == expected {
             return Ok(());
         }

@@ -9,7 +9,7 @@ use core::{fmt, iter, ptr::NonNull};
 
 use dma_api::DmaRange;
 
-use crate::image::board;
+use crate::image::{board, console, verdict::Verdict};
 
 /// Who it says it is.
 const VENDOR: u16 = 0x1234;
@@ -55,8 +55,6 @@ pub(super) enum Fault {
     Dead,
     /// The address does not fit in its register.
     TooLarge(DmaRange),
-    /// It does not finish.
-    TimeOut,
 }
 
 impl fmt::Display for Fault {
@@ -66,7 +64,6 @@ impl fmt::Display for Fault {
             Self::Unknown(word) => write!(f, "an edu device says it is {word:#010x}"),
             Self::Dead => f.write_str("the edu device does not invert its liveness register"),
             Self::TooLarge(range) => write!(f, "{range:?} cannot be said to the edu device"),
-            Self::TimeOut => f.write_str("time-out: the edu device does not finish"),
         }
     }
 }
@@ -91,17 +88,21 @@ impl Transfer {
     fn runs(self, len: usize) -> impl Iterator<Item = (Self, usize, usize)> {
         let mut done = 0;
         iter::from_fn(move || {
-            let (Self::In(first) | Self::Out(first)) = self;
-            let at = (first + done) % BUFFER;
+            let rest = self.behind(done);
+            let (Self::In(at) | Self::Out(at)) = rest;
             let run = (len - done).min(BUFFER - at);
             let before = done;
             done += run;
-            let rest = match self {
-                Self::In(_) => Self::In(at),
-                Self::Out(_) => Self::Out(at),
-            };
             (run > 0).then_some((rest, before, run))
         })
+    }
+
+    /// The same, so many bytes on.
+    fn behind(self, done: usize) -> Self {
+        match self {
+            Self::In(first) => Self::In((first + done) % BUFFER),
+            Self::Out(first) => Self::Out((first + done) % BUFFER),
+        }
     }
 }
 
@@ -126,11 +127,14 @@ impl Edu {
         Ok(edu)
     }
 
-    /// Has the device copy between its buffer and `memory`, and does `meanwhile` again and again until it has.
+    /// Has the device copy between its buffer and `memory`, one segment after the other, and does `meanwhile` again and
+    /// again until it has.
+    ///
+    /// If the device does not finish, the image ends: there is no way to get the memory back.
     ///
     /// # Errors
     ///
-    /// [`Fault::TooLarge`], before anything is done; [`Fault::TimeOut`], and then the device still has the memory.
+    /// [`Fault::TooLarge`], of a segment that the device was told nothing of.
     ///
     /// # Safety
     ///
@@ -139,23 +143,34 @@ impl Edu {
     pub(super) unsafe fn transfer(
         &self,
         transfer: Transfer,
-        memory: DmaRange,
+        memory: impl IntoIterator<Item = DmaRange>,
         mut meanwhile: impl FnMut(),
     ) -> Result<(), Fault> {
-        let too_large = Fault::TooLarge(memory);
-        let address = usize::try_from(memory.start().get()).map_err(|_| too_large)?;
-        let len = usize::try_from(memory.len_bytes()).map_err(|_| too_large)?;
-        for (run, before, len) in transfer.runs(len) {
-            self.begin(run, address + before, len);
-            let started = board::now_micros();
-            while self.read(DMA_COMMAND) & RUN != 0 {
-                (0..AT_ONCE).for_each(|_| meanwhile());
-                if board::now_micros() - started > PATIENCE_MICROS {
-                    return Err(Fault::TimeOut);
-                }
+        let mut rest = transfer;
+        for segment in memory {
+            let too_large = Fault::TooLarge(segment);
+            let address = usize::try_from(segment.start().get()).map_err(|_| too_large)?;
+            let len = usize::try_from(segment.len_bytes()).map_err(|_| too_large)?;
+            for (run, before, len) in rest.runs(len) {
+                self.begin(run, address + before, len);
+                self.wait(&mut meanwhile);
             }
+            rest = rest.behind(len);
         }
         Ok(())
+    }
+
+    fn wait(&self, mut meanwhile: impl FnMut()) {
+        let started = board::now_micros();
+        while self.read(DMA_COMMAND) & RUN != 0 {
+            (0..AT_ONCE).for_each(|_| meanwhile());
+            if board::now_micros() - started > PATIENCE_MICROS {
+                console::line(format_args!(
+                    "ERROR time-out: the edu device does not finish"
+                ));
+                Verdict::TimeOut.exit();
+            }
+        }
     }
 
     /// Begins a transfer that does not go around the end of the buffer.

@@ -2,6 +2,9 @@
 
 use core::fmt;
 
+use dma_api::DataDirection;
+
+use super::counts::Bounced;
 use crate::image::words::{self, BadWord};
 
 /// The longest loan: a byte more than goes into the device's buffer at once.
@@ -61,6 +64,38 @@ pub(super) struct Lending {
     /// The CPU's address of the first byte.
     pub(super) first: usize,
     pub(super) len: usize,
+}
+
+impl Lending {
+    /// What of it bounces if granules are so long: all, where the device does not reach all of it; where the device would
+    /// write to granules that hold other data too, those, each in a granule of the slots; or all, if there are no others.
+    pub(super) fn bounced(&self, direction: DataDirection, granule: usize) -> Bounced {
+        let back = direction.device_writes();
+        let all = Bounced {
+            bytes: self.len,
+            run: self.len,
+            back,
+        };
+        let end = self.first + self.len;
+        let (inner_first, inner_end) = (self.first.next_multiple_of(granule), end - end % granule);
+        match self.place {
+            Place::Above | Place::Across => all,
+            Place::UpToTheEnd | Place::Below if !back => Bounced::default(),
+            Place::UpToTheEnd | Place::Below if inner_first >= inner_end => all,
+            Place::UpToTheEnd | Place::Below => {
+                let (head, tail) = (inner_first - self.first, end - inner_end);
+                let run = match tail {
+                    0 => head,
+                    _ => head.next_multiple_of(granule) + tail,
+                };
+                Bounced {
+                    bytes: head + tail,
+                    run,
+                    back,
+                }
+            }
+        }
+    }
 }
 
 impl fmt::Display for Lending {

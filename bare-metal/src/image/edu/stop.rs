@@ -4,8 +4,8 @@ use core::fmt;
 
 use dma_api::Error;
 
-use super::{device::Fault, place::Lending};
-use crate::image::{loan::Copies, words::BadWord};
+use super::{counts::Copies, device::Fault, place::Lending};
+use crate::image::words::BadWord;
 
 /// Why it stopped.
 pub(super) enum Stop {
