@@ -6,10 +6,12 @@
     reason = "nobody calls these functions: they are read"
 )]
 
+use core::ptr::NonNull;
+
 use arch_x86::{FlushedCaches, Snooped, SnoopedWithWriteCombining, Uncached};
 use dma_api::{
-    Assembled, Bidirectional, CpuOwned, DeviceOwned, DmaSync, FromDevice, LineRange, Machine, Pool,
-    ToDevice,
+    Assembled, Bidirectional, CpuOwned, DeviceOwned, DmaSync, FromDevice, Lender, LineRange,
+    Machine, Pool, ToDevice,
 };
 
 /// A machine all of whose devices snoop, or none. No value is ever made.
@@ -126,6 +128,25 @@ pub unsafe extern "C" fn golden_no_snoop_hand_over(
 pub unsafe extern "C" fn golden_no_snoop_hand_back(lent: DeviceOwned<NoSnoop, FromDevice>) -> u8 {
     // SAFETY: the caller's promise.
     unsafe { hand_back(lent) }
+}
+
+/// Lends memory to a device that snoops, and tells where the device finds it: translation, the limits' comparisons and the
+/// compiler barrier. Two calls look into the tables, the third plans out of line what cannot be lent where it is; nothing is copied,
+/// locked or maintained here.
+///
+/// # Safety
+/// As `Lender::lend_raw`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn golden_snooped_loan(
+    lender: &Lender<'static, Pc>,
+    memory: NonNull<[u8]>,
+) -> u64 {
+    // SAFETY: the caller's promise.
+    let loan = unsafe { lender.lend_raw::<FromDevice>(memory) };
+    let address = loan.as_ref().map(|loan| loan.first_dma_addr().get());
+    let address = address.unwrap_or_default();
+    core::mem::forget(loan);
+    address
 }
 
 /// The clean loops.

@@ -219,82 +219,69 @@ golden_no_snoop_hand_over:
     pushl %ebx
     pushl %edi
     pushl %esi
-    subl $12, %esp
-    movl 136(%esp), %eax
-    movl 80(%esp), %edx
-    movl 96(%esp), %ecx
-    cmpb $1, 120(%esp)
+    subl $8, %esp
+    movl 132(%esp), %eax
+    movl 76(%esp), %ecx
+    movl 92(%esp), %ebx
+    cmpb $1, 116(%esp)
     jne .L1
-    movl 72(%esp), %esi
+    movl 108(%esp), %eax
+    movl 68(%esp), %edx
     movl %ecx, 4(%esp)
-    movl 64(%esp), %ecx
-    movl 112(%esp), %ebp
-    movl %edx, 8(%esp)
-    movl %esi, %ebx
-    subl %ecx, %ebx
-    cmpb $1, 41(%ebp)
-    jne .L2
-    movl %ecx, (%esp)
-    movl 4(%esp), %ecx
-    movl 32(%ebp), %edi
-    leal -1(%edi), %eax
-    addl %ecx, %ebx
-    movl %ecx, %edx
-    andl %eax, %ebx
-    andl %ecx, %eax
-    subl %eax, %edx
-    cmpb $0, 40(%ebp)
+    movl 60(%esp), %ecx
+    movl %ebx, (%esp)
+    movl 32(%eax), %esi
+    movl %edx, %ebp
+    subl %ecx, %ebp
+    addl %ebx, %ebp
+    leal -1(%esi), %edi
+    andl %edi, %ebp
+    andl %ebx, %edi
+    subl %edi, %ebx
+    cmpb $0, 41(%eax)
+    movzbl 40(%eax), %eax
     mfence
+    je .L2
+    addl %esi, %edi
+    addl %ecx, %ebp
+    addl %edx, %edi
+    subl %ebp, %edi
+    testb $1, %al
     je .L3
-    addl (%esp), %ebx
-    addl %edi, %eax
-    addl %esi, %eax
-    subl %ebx, %eax
+    movl 132(%esp), %eax
 .L4:
-    clflushopt (%edx)
-    addl %edi, %edx
-    subl %edi, %eax
+    clflushopt (%ebx)
+    addl %esi, %ebx
+    subl %esi, %edi
     jne .L4
     jmp .L5
 .L2:
-    movl 32(%ebp), %eax
-    movl 4(%esp), %ebp
-    mfence
-    leal -1(%eax), %edi
-    addl %ebp, %ebx
-    addl %eax, %esi
-    movl %ebp, %edx
-    andl %edi, %ebx
-    andl %ebp, %edi
-    addl %ecx, %ebx
-    addl %edi, %esi
-    subl %edi, %edx
-    movl %ebp, %ecx
-    subl %ebx, %esi
+    movl 132(%esp), %eax
+    addl %esi, %edi
+    addl %ecx, %ebp
+    addl %edx, %edi
+    subl %ebp, %edi
 .L6:
-    clwb (%edx)
-    addl %eax, %edx
-    subl %eax, %esi
+    clwb (%ebx)
+    addl %esi, %ebx
+    subl %esi, %edi
     jne .L6
     jmp .L5
 .L3:
-    addl (%esp), %ebx
-    addl %edi, %eax
-    addl %esi, %eax
-    subl %ebx, %eax
+    movl 132(%esp), %eax
 .L7:
-    clflush (%edx)
-    addl %edi, %edx
-    subl %edi, %eax
+    clflush (%ebx)
+    addl %esi, %ebx
+    subl %esi, %edi
     jne .L7
 .L5:
     mfence
-    movl 136(%esp), %eax
-    movl 8(%esp), %edx
+    movl 4(%esp), %ecx
+    movl (%esp), %ebx
 .L1:
     mfence
-    movl %edx, (%eax)
-    addl $12, %esp
+    movl %ecx, (%eax)
+    addl $8, %esp
     popl %esi
     popl %edi
     popl %ebx
@@ -346,7 +333,7 @@ golden_probe:
     pushl %edi
     calll _RNvNtCs_8arch_x868geometry6decode
     addl $16, %esp
-    cmpl $32, 48(%esp)
+    cmpl $35, 48(%esp)
     jne .L1
     movl 52(%esp), %esi
 .L1:
@@ -373,6 +360,140 @@ golden_snooped_hand_over:
     movl 68(%esp), %edx
     movl %ecx, (%eax)
     retl
+
+golden_snooped_loan:
+    pushl %ebp
+    movl %esp, %ebp
+    pushl %ebx
+    pushl %edi
+    pushl %esi
+    andl $-8, %esp
+    subl $352, %esp
+    movl 8(%ebp), %eax
+    movl 16(%ebp), %esi
+    leal 24(%esp), %ebx
+    leal 12(%esp), %edx
+    movl 64(%eax), %edi
+    movl %esi, 20(%esp)
+    movl 8(%edi), %eax
+    movl 12(%edi), %ecx
+    movl %eax, 12(%esp)
+    movl 12(%ebp), %eax
+    movl %ecx, 16(%esp)
+    pushl %esi
+    movl %eax, 8(%esp)
+    pushl %eax
+    pushl %edx
+    pushl %ebx
+    calll _RNvMs3_NtCs_7dma_api3mapNtB5_9DirectMap7to_phys
+    addl $16, %esp
+    cmpl $35, 24(%esp)
+    jne .L1
+    movl 16(%edi), %edx
+    movl 20(%edi), %esi
+    movl 32(%esp), %eax
+    movl 36(%esp), %ecx
+    movl %edx, 12(%esp)
+    movl %esi, 16(%esp)
+    movl 44(%esp), %esi
+    movl 40(%esp), %edx
+    pushl %esi
+    pushl %edx
+    pushl %ecx
+    pushl %eax
+    leal 28(%esp), %eax
+    pushl %eax
+    pushl %ebx
+    calll _RNvMs_NtCs_7dma_api3mapNtB4_6BusMap6to_dma
+    addl $24, %esp
+    cmpl $35, 24(%esp)
+    jne .L1
+    movl 32(%esp), %eax
+    movl 44(%esp), %ebx
+    movl 40(%esp), %esi
+    movl 36(%esp), %edx
+    movl 8(%ebp), %ecx
+    movl %esi, 8(%esp)
+    subl %eax, %esi
+    movl %ebx, %edi
+    movl %eax, (%esp)
+    movl 20(%ecx), %eax
+    sbbl %edx, %edi
+    addl $1, %esi
+    adcl $0, %edi
+    cmpl %esi, 16(%ecx)
+    sbbl %edi, %eax
+    movl %ecx, %edi
+    jb .L2
+    movl (%esp), %eax
+    movl %edx, %esi
+    cmpl 32(%edi), %eax
+    sbbl 36(%edi), %esi
+    jb .L2
+    movl 8(%esp), %ecx
+    movl 44(%edi), %esi
+    cmpl %ecx, 40(%edi)
+    sbbl %ebx, %esi
+    jb .L2
+    movl 8(%ebp), %ecx
+    movl 8(%edi), %esi
+    movl 12(%ecx), %edi
+    addl $-1, %esi
+    adcl $-1, %edi
+    andl (%esp), %esi
+    andl %edx, %edi
+    orl %esi, %edi
+    movl 8(%ebp), %edi
+    jne .L2
+    movl 48(%edi), %ecx
+    movl 52(%edi), %eax
+    movl %ecx, %edi
+    orl %eax, %edi
+    je .L3
+    movl 8(%esp), %esi
+    xorl %edx, %ebx
+    xorl %edi, %edi
+    xorl (%esp), %esi
+    negl %ecx
+    sbbl %eax, %edi
+    andl %ebx, %edi
+    andl %esi, %ecx
+    orl %edi, %ecx
+    movl 8(%ebp), %edi
+    jne .L2
+.L3:
+    movl 4(%esp), %ecx
+.L4:
+    movl (%esp), %eax
+    leal -12(%ebp), %esp
+    popl %esi
+    popl %edi
+    popl %ebx
+    popl %ebp
+    retl
+.L1:
+    movl 8(%ebp), %edi
+.L2:
+    subl $4, %esp
+    pushl 24(%esp)
+    pushl 12(%esp)
+    pushl %edi
+    leal 40(%esp), %eax
+    pushl %eax
+    calll _RINvMs_NtCs_7dma_api6lenderINtB5_6LenderRINtNtB7_7machine9AssembledNtNtCs_8arch_x865cache7SnoopedRINtNtB7_4pool4PoolKj1_EINtNtB7_6source14UncachedMemoryB1T_EKb1_EE5startNtNtB7_9direction10FromDeviceKj3_INtNtNtNtCs_4core4iter7sources4once4OnceINtNtNtB3J_3ptr8non_null7NonNullShEEECs_10golden_x86
+    addl $20, %esp
+    cmpb $2, 338(%esp)
+    movl $0, %edx
+    movl $0, (%esp)
+    je .L4
+    movl 24(%esp), %edx
+    testl %edx, %edx
+    movl %edx, (%esp)
+    je .L4
+    movl 56(%esp), %eax
+    movl 60(%esp), %edx
+    movl %eax, (%esp)
+    jmp .L4
 
 golden_snooped_round_trip:
     movl 68(%esp), %eax

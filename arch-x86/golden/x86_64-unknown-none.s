@@ -160,8 +160,8 @@ golden_no_snoop_hand_back:
     jne .L1
     movq %rdx, %r9
     subq %r8, %r9
-    mfence
     leaq -1(%rsi), %r11
+    mfence
     addq %rax, %r9
     andq %r11, %r9
     andq %rax, %r11
@@ -199,73 +199,61 @@ golden_no_snoop_hand_back:
     retq
 
 golden_no_snoop_hand_over:
+    pushq %r14
     pushq %rbx
-    leaq 16(%rsp), %rax
-    movq 56(%rsp), %rcx
-    cmpb $1, 132(%rsp)
+    leaq 24(%rsp), %rax
+    movq 64(%rsp), %rcx
+    cmpb $1, 140(%rsp)
     jne .L1
-    movq 24(%rsp), %r9
-    movq 32(%rsp), %rdx
-    movq 72(%rsp), %r11
-    movq %rdx, %r8
-    subq %r9, %r8
-    cmpb $1, 81(%r11)
-    jne .L2
-    movq 64(%r11), %rsi
-    leaq -1(%rsi), %rbx
-    addq %rcx, %r8
-    andq %rbx, %r8
-    andq %rcx, %rbx
-    movq %rcx, %r10
-    subq %rbx, %r10
-    cmpb $0, 80(%r11)
-    mfence
-    je .L3
-    addq %rsi, %rdx
-    addq %rbx, %rdx
-    subq %r9, %rdx
-    subq %r8, %rdx
-    xorl %r8d, %r8d
-.L4:
-    leaq (%r10,%r8), %r9
-    clflushopt (%r9)
-    addq %rsi, %r8
-    cmpq %r8, %rdx
-    jne .L4
-    jmp .L5
-.L2:
-    movq 64(%r11), %rsi
-    mfence
+    movq 32(%rsp), %r10
+    movq 40(%rsp), %rdx
+    movq 80(%rsp), %r14
+    movq %rdx, %r9
+    subq %r10, %r9
+    movq 64(%r14), %rsi
     leaq -1(%rsi), %r11
-    addq %rcx, %r8
-    andq %r11, %r8
+    movzbl 80(%r14), %ebx
+    addq %rcx, %r9
+    andq %r11, %r9
     andq %rcx, %r11
-    movq %rcx, %r10
-    subq %r11, %r10
+    movq %rcx, %r8
+    subq %r11, %r8
+    cmpb $0, 81(%r14)
+    mfence
+    je .L2
     addq %rsi, %rdx
     addq %r11, %rdx
+    subq %r10, %rdx
     subq %r9, %rdx
-    subq %r8, %rdx
-    xorl %r8d, %r8d
-.L6:
-    leaq (%r10,%r8), %r9
-    clwb (%r9)
-    addq %rsi, %r8
-    cmpq %r8, %rdx
-    jne .L6
+    xorl %r9d, %r9d
+    testb $1, %bl
+    je .L3
+.L4:
+    leaq (%r8,%r9), %r10
+    clflushopt (%r10)
+    addq %rsi, %r9
+    cmpq %r9, %rdx
+    jne .L4
     jmp .L5
 .L3:
+    leaq (%r8,%r9), %r10
+    clflush (%r10)
+    addq %rsi, %r9
+    cmpq %r9, %rdx
+    jne .L3
+    jmp .L5
+.L2:
     addq %rsi, %rdx
-    addq %rbx, %rdx
+    addq %r11, %rdx
+    subq %r10, %rdx
     subq %r9, %rdx
-    subq %r8, %rdx
-    xorl %r8d, %r8d
-.L7:
-    leaq (%r10,%r8), %r9
-    clflush (%r9)
-    addq %rsi, %r8
-    cmpq %r8, %rdx
-    jne .L7
+    xorl %r9d, %r9d
+.L6:
+    leaq (%r8,%r9), %r10
+    clwb (%r10)
+    addq %rsi, %r9
+    cmpq %r9, %rdx
+    jne .L6
 .L5:
     mfence
 .L1:
@@ -273,6 +261,7 @@ golden_no_snoop_hand_over:
     movl 24(%rax), %eax
     movl %eax, (%rdi)
     popq %rbx
+    popq %r14
     retq
 
 golden_probe:
@@ -311,7 +300,7 @@ golden_probe:
     leaq 16(%rsp), %rdx
     leaq 32(%rsp), %rcx
     callq _RNvNtCs_8arch_x868geometry6decode
-    cmpl $32, 48(%rsp)
+    cmpl $35, 48(%rsp)
     jne .L1
     movq 56(%rsp), %rbx
 .L1:
@@ -335,6 +324,85 @@ golden_snooped_hand_over:
     movq 48(%rsp), %rcx
     movl %eax, (%rdi)
     retq
+
+golden_snooped_loan:
+    pushq %r15
+    pushq %r14
+    pushq %r12
+    pushq %rbx
+    subq $440, %rsp
+    movq %rdx, %r14
+    movq %rsi, %rbx
+    movq %rdi, %r15
+    movq 16(%rdi), %r12
+    movq 16(%r12), %rax
+    movq 24(%r12), %rcx
+    movq %rax, 8(%rsp)
+    movq %rcx, 16(%rsp)
+    leaq 24(%rsp), %rdi
+    leaq 8(%rsp), %rsi
+    movq %rbx, %rdx
+    movq %r14, %rcx
+    callq _RNvMs3_NtCs_7dma_api3mapNtB5_9DirectMap7to_phys
+    cmpl $35, 24(%rsp)
+    jne .L1
+    movq 32(%rsp), %rdx
+    movq 40(%rsp), %rcx
+    movq 32(%r12), %rax
+    movq 40(%r12), %rsi
+    movq %rax, 8(%rsp)
+    movq %rsi, 16(%rsp)
+    leaq 24(%rsp), %rdi
+    leaq 8(%rsp), %rsi
+    callq _RNvMs_NtCs_7dma_api3mapNtB4_6BusMap6to_dma
+    cmpl $35, 24(%rsp)
+    jne .L1
+    movq 32(%rsp), %rax
+    movq 40(%rsp), %rcx
+    movq %rcx, %rdx
+    subq %rax, %rdx
+    incq %rdx
+    cmpq 32(%r15), %rdx
+    ja .L1
+    cmpq 48(%r15), %rax
+    jb .L1
+    cmpq 56(%r15), %rcx
+    ja .L1
+    movq 24(%r15), %rdx
+    decq %rdx
+    testq %rax, %rdx
+    jne .L1
+    movq 64(%r15), %rdx
+    testq %rdx, %rdx
+    je .L2
+    xorq %rax, %rcx
+    negq %rdx
+    testq %rdx, %rcx
+    jne .L1
+.L2:
+.L4:
+    addq $440, %rsp
+    popq %rbx
+    popq %r12
+    popq %r14
+    popq %r15
+    retq
+.L1:
+    leaq 24(%rsp), %rdi
+    movq %r15, %rsi
+    movq %rbx, %rdx
+    movq %r14, %rcx
+    callq _RINvMs_NtCs_7dma_api6lenderINtB5_6LenderRINtNtB7_7machine9AssembledNtNtCs_8arch_x865cache7SnoopedRINtNtB7_4pool4PoolKj1_EINtNtB7_6source14UncachedMemoryB1S_EKb1_EE5startNtNtB7_9direction10FromDeviceKj3_INtNtNtNtCs_4core4iter7sources4once4OnceINtNtNtB3I_3ptr8non_null7NonNullShEEECs_10golden_x86
+    cmpb $2, 438(%rsp)
+    jne .L3
+    xorl %eax, %eax
+    jmp .L4
+.L3:
+    movq 104(%rsp), %rax
+    testq %rax, %rax
+    je .L4
+    movq 152(%rsp), %rax
+    jmp .L4
 
 golden_snooped_round_trip:
     leaq 8(%rsp), %rax

@@ -235,18 +235,10 @@ impl<'p, M: Machine + Clone> Lender<'p, M> {
         if direction.device_writes() {
             cost.bytes_copied = bytes_bounced.saturating_mul(2);
         }
-        if self.device.upkeep() == Upkeep::Lines {
-            let sync = self.device.machine().sync();
-            let fills = Fills::of(sync);
-            let edges = [Edge::ForDevice, Edge::ForCpu]
-                .iter()
-                .filter(|edge| maintenance(direction, **edge, fills).is_some())
-                .count();
-            let line = Alignment::new(sync.geometry().line() as u64)?;
-            let lines = Layout::new(terms, way, pieces)
-                .map(|laid| lines_of(&laid.at, laid.home.len(), line))
-                .fold(0_usize, usize::saturating_add);
-            cost.lines_maintained = lines.saturating_mul(edges);
+        for laid in Layout::new(terms, way, pieces) {
+            let (edges, lines) = self.upkeep_of(direction, &laid.at, laid.home.len());
+            let operations = lines.saturating_mul(edges);
+            cost.lines_maintained = cost.lines_maintained.saturating_add(operations);
             cost.completions = edges;
         }
         Ok(Assessed { way, cost, run_len })
@@ -296,6 +288,8 @@ impl<'p, M: Machine + Clone> Lender<'p, M> {
     ///
     /// # Safety
     /// As [`Lender::lend_raw`], for each stretch.
+    #[cold]
+    #[inline(never)]
     pub(crate) unsafe fn start<D: Direction, const N: usize, I>(
         &self,
         memory: I,
@@ -316,8 +310,98 @@ impl<'p, M: Machine + Clone> Lender<'p, M> {
             },
         };
         let mut transfer = made?;
+        transfer.copy_in();
         transfer.for_device(caller);
         Ok(transfer)
+    }
+
+    /// Lends one stretch of memory. What can be lent where it is, in one segment, comes to a few comparisons and the
+    /// hand-over; all else is planned out of line.
+    ///
+    /// # Safety
+    /// As [`Lender::lend_raw`].
+    #[inline]
+    pub(crate) unsafe fn start_one<D: Direction, const N: usize>(
+        &self,
+        memory: NonNull<[u8]>,
+        caller: &'static core::panic::Location<'static>,
+    ) -> Result<Transfer<'p, M, D, N>, Error> {
+        if N > 0
+            && let Some((phys, dma)) = self.in_place(memory, D::DATA)
+        {
+            let mut parts = Vec::new();
+            // SAFETY: passed on to the caller; the addresses are those of the memory.
+            let part = unsafe { Part::in_place(memory, phys, dma) };
+            // There is room for one.
+            let _ = parts.push(part);
+            let (edges, lines) = self.upkeep_of(D::DATA, &At::Home(phys, dma), memory.len());
+            let mut transfer = self.transfer(Way::Pieces, parts, None, memory.len());
+            transfer.cost = LoanCost {
+                segments: 1,
+                lines_maintained: lines.saturating_mul(edges),
+                completions: edges,
+                ..LoanCost::default()
+            };
+            transfer.for_device(caller);
+            return Ok(transfer);
+        }
+        // SAFETY: passed on to the caller.
+        unsafe { self.start(core::iter::once(memory), caller) }
+    }
+
+    /// Where memory lies that can be lent as it is, in one segment, if nothing speaks for another way.
+    fn in_place(
+        &self,
+        memory: NonNull<[u8]>,
+        direction: DataDirection,
+    ) -> Option<(PhysRange, DmaRange)> {
+        if self.device.machine().costs().is_some() {
+            return None;
+        }
+        let phys = self.device.machine().direct_map().to_phys(memory).ok()?;
+        let dma = self.device.reach(phys).ok()?;
+        if direction.device_writes() && self.neighbours == Neighbours::Anybodys {
+            self.device.owns_granules(memory, phys).ok()?;
+        }
+        Some((phys, dma))
+    }
+
+    /// How many edges of a transfer have maintenance, and of how many lines for one part.
+    fn upkeep_of(&self, direction: DataDirection, at: &At, len: usize) -> (usize, usize) {
+        if self.device.upkeep() == Upkeep::OrderOnly {
+            return (0, 0);
+        }
+        let sync = self.device.machine().sync();
+        let fills = Fills::of(sync);
+        let edges = [Edge::ForDevice, Edge::ForCpu]
+            .iter()
+            .filter(|edge| maintenance(direction, **edge, fills).is_some())
+            .count();
+        (edges, lines_of(at, len, sync.geometry().line()))
+    }
+
+    fn transfer<D: Direction, const N: usize>(
+        &self,
+        way: Way,
+        parts: Vec<Part, N>,
+        slots: Option<(&'p BouncePool<M>, Run)>,
+        len: usize,
+    ) -> Transfer<'p, M, D, N> {
+        Transfer {
+            machine: self.device.machine().clone(),
+            device: self.device.id(),
+            upkeep: self.device.upkeep(),
+            limits: *self.device.limits(),
+            granule: self.device.granule(),
+            parts,
+            whole: way == Way::Whole,
+            slots,
+            cost: LoanCost::default(),
+            len,
+            copied_out: 0,
+            state: State::Cpu,
+            direction: PhantomData,
+        }
     }
 
     /// Puts a transfer together; nothing is copied or told yet.
@@ -347,24 +431,11 @@ impl<'p, M: Machine + Clone> Lender<'p, M> {
             Ok(parts)
         });
         match parts {
-            Ok(parts) => Ok(Transfer {
-                machine: machine.clone(),
-                device: self.device.id(),
-                upkeep: self.device.upkeep(),
-                limits: terms.limits,
-                granule: match self.device.upkeep() {
-                    Upkeep::Lines => self.device.granule(),
-                    Upkeep::OrderOnly => Alignment::ONE,
-                },
-                parts,
-                whole: assessed.way == Way::Whole,
-                slots,
-                cost: assessed.cost,
-                len: list.len,
-                copied_out: 0,
-                state: State::Cpu,
-                direction: PhantomData,
-            }),
+            Ok(parts) => {
+                let mut transfer = self.transfer(assessed.way, parts, slots, list.len);
+                transfer.cost = assessed.cost;
+                Ok(transfer)
+            }
             Err(error) => {
                 if let Some((pool, run)) = slots {
                     pool.give_back(&run, 0, 0);
@@ -411,12 +482,14 @@ fn place_in(run: Option<DmaRange>, at: &At, len: usize) -> Option<DmaRange> {
 }
 
 /// Lines that hold a part. A run starts on one.
-fn lines_of(at: &At, len: usize, line: Alignment) -> usize {
+fn lines_of(at: &At, len: usize, line: usize) -> usize {
     let first = match *at {
         At::Home(phys, _) => phys.start().get(),
         At::Run(offset) => offset as u64,
     };
-    let (within, size) = (first & line.mask(), line.get());
+    // A line is a power of two.
+    let size = line as u64;
+    let within = first & size.wrapping_sub(1);
     let lines = within.saturating_add(len as u64).div_ceil(size);
     usize::try_from(lines).unwrap_or(usize::MAX)
 }

@@ -55,6 +55,8 @@ pub mod loan;
 
 mod in_place;
 
+mod embedded;
+
 pub mod coherent;
 
 pub mod pool;
@@ -89,5 +91,7 @@ pub use source::{CoherentSource, NoCoherentMemory, UncachedAlias, UncachedMemory
 pub use streaming::{CpuOwned, DeviceOwned};
 pub use sync::{DmaSync, Levels};
 
+/// The crate whose traits say what a buffer is: [`Lender`] takes them, and [`CpuOwned`] is one.
+pub use embedded_dma;
 /// The crate whose traits say which values may cross: `FromBytes`, `IntoBytes`, `Immutable`, `KnownLayout`.
 pub use zerocopy;

@@ -16,7 +16,7 @@ use embedded_dma::{ReadBuffer, WriteBuffer};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::{
-    addr::{DmaRange, PhysRange},
+    addr::{DmaAddr, DmaRange, PhysRange},
     bounce::LoanCost,
     direction::{Bidirectional, DeviceWrites, Direction, FromDevice, ToDevice},
     error::{Error, Refused},
@@ -133,8 +133,7 @@ impl<'p, M: Machine + Clone> Lender<'p, M> {
             .ok_or(Error::ZeroLength);
         // SAFETY: the traits promise that the bytes are valid and stay where they are while the buffer is not touched,
         // which the loan keeps to, and that they outlive it if it is forgotten (S2).
-        let transfer =
-            memory.and_then(|memory| unsafe { self.start(core::iter::once(memory), caller) });
+        let transfer = memory.and_then(|memory| unsafe { self.start_one(memory, caller) });
         match transfer {
             Ok(transfer) => Ok(Loan { transfer, buffer }),
             // SAFETY: as above, and it is not used again.
@@ -157,7 +156,7 @@ impl<'p, M: Machine + Clone> Lender<'p, M> {
     ) -> Result<Loan<'p, M, D>, Error> {
         let caller = Location::caller();
         // SAFETY: passed on to the caller.
-        let transfer = unsafe { self.start(core::iter::once(memory), caller) }?;
+        let transfer = unsafe { self.start_one(memory, caller) }?;
         let buffer = MaybeUninit::new(());
         Ok(Loan { transfer, buffer })
     }
@@ -226,6 +225,14 @@ impl<M: Machine, D: Direction, B, const N: usize> Loan<'_, M, D, B, N> {
     #[must_use]
     pub fn segment(&self) -> Option<DmaRange> {
         single(self.segments())
+    }
+
+    /// Where the device finds the first byte: all it needs to know if there is one [`segment`](Self::segment).
+    #[must_use]
+    pub fn first_dma_addr(&self) -> DmaAddr {
+        let first = self.transfer.parts.first();
+        // A transfer has at least one part.
+        first.map_or(DmaAddr::new(0), |part| part.dma().start())
     }
 
     /// Length in bytes, at least 1.
@@ -506,8 +513,7 @@ impl<M: Machine + Clone> Lender<'_, M> {
         caller: &'static Location<'static>,
     ) -> Result<R, Error> {
         // SAFETY: the memory is borrowed until this returns, which is not before the device has finished.
-        let mut lent: Transfer<'_, M, D, PARTS> =
-            unsafe { self.start(core::iter::once(memory), caller) }?;
+        let mut lent: Transfer<'_, M, D, PARTS> = unsafe { self.start_one(memory, caller) }?;
         let unfinished = Unfinished;
         let (len, addresses) = (lent.len, Of(&lent));
         let (finished, result) = transfer(InFlight {

@@ -4,7 +4,7 @@
     reason = "slots are cut from a block of the machine's memory"
 )]
 
-use core::{fmt, num::NonZeroUsize, ptr::NonNull};
+use core::{fmt, num::NonZeroUsize, ops::Deref, ptr::NonNull};
 
 use crate::{
     addr::{DmaRange, PhysAddr, PhysRange},
@@ -60,13 +60,11 @@ pub struct BounceCounts {
 /// A loan takes a run of slots of the length it needs, the lowest one there is, so that what is in the cache is used
 /// again. Interrupt handlers may lend: the critical section is a search of the books, a word at a time, and nothing is
 /// copied inside of it. A pool may serve several devices of its machine, as far as their limits reach it. A driver that
-/// must not fail makes a pool of its own in which each slot is as large as its largest loan ([`Lender::slot_len`]): as
-/// many loans as there are slots never find it exhausted.
+/// must not fail makes a pool of its own in which each slot is as large as its largest loan
+/// ([`slot_for`](BouncePool::slot_for)): as many loans as there are slots never find it exhausted.
 ///
 /// Dropping the pool gives its memory back, unless slots are still in use: then it is leaked, and the machine's ledger
 /// counts it.
-///
-/// [`Lender::slot_len`]: crate::Lender::slot_len
 pub struct BouncePool<M: Machine, W: ?Sized = [SlotWord]> {
     machine: M,
     /// Invariant: the block behind `cpu` and `phys`; released with the pool.
@@ -153,6 +151,36 @@ impl<M: Machine + Clone, const N: usize> BouncePool<M, [SlotWord; N]> {
                 words: [SlotWord::FREE; N],
             }),
         })
+    }
+}
+
+impl<M: Machine + Clone> BouncePool<M> {
+    /// Bytes of a slot in which every loan to `device` of one buffer of up to `longest` bytes finds room, wherever the
+    /// buffer lies and whichever parts of it bounce.
+    ///
+    /// # Errors
+    /// [`Error::LengthOverflow`].
+    pub fn slot_for(device: &Device<M>, longest: usize) -> Result<usize, Error> {
+        let page = device.limits().segment_page().get();
+        let unit = device.unit().get().max(page);
+        // All of it at any offset in a page; or its two edges, each below a unit, and the second on one.
+        let whole = (longest as u64).saturating_add(page.wrapping_sub(1));
+        let most = whole.max(unit.saturating_mul(2));
+        let slot = most.checked_next_power_of_two();
+        let overflow = Error::LengthOverflow {
+            len: longest as u64,
+            multiple: unit,
+        };
+        slot.and_then(|slot| usize::try_from(slot).ok())
+            .ok_or(overflow)
+    }
+}
+
+impl<M: Machine, const N: usize> Deref for BouncePool<M, [SlotWord; N]> {
+    type Target = BouncePool<M>;
+
+    fn deref(&self) -> &BouncePool<M> {
+        self
     }
 }
 
@@ -371,10 +399,6 @@ const fn locate(slot: usize) -> (usize, usize) {
 impl<M: Machine> Quiesced<'_, M> {
     /// Frees the slots of `pool` that loans to this device held when they were dropped while it owned them. Returns how
     /// many loans.
-    #[expect(
-        clippy::must_use_candidate,
-        reason = "how many there were is of no consequence"
-    )]
     pub fn release_bounced(&self, pool: &BouncePool<M>) -> usize {
         let mut released: usize = 0;
         if pool.belongs_to(self.machine()).is_err() {

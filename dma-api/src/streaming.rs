@@ -211,6 +211,11 @@ impl<M: Machine, D: Direction> CpuOwned<M, D> {
         self.mapping.memory.len()
     }
 
+    /// Where they are.
+    pub(crate) const fn memory(&self) -> NonNull<[u8]> {
+        self.mapping.memory
+    }
+
     /// The bytes, to fill them. What stays unwritten keeps its value, which is zero in a new buffer.
     #[must_use]
     pub const fn as_mut_slice(&mut self) -> &mut [u8] {

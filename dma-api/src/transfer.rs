@@ -37,6 +37,22 @@ pub(crate) struct Part {
 
 impl Part {
     /// # Safety
+    /// `home` keeps the invariant of the field, and lies there.
+    pub(crate) const unsafe fn in_place(
+        home: NonNull<[u8]>,
+        phys: PhysRange,
+        dma: DmaRange,
+    ) -> Self {
+        Self {
+            home,
+            place: home.cast(),
+            phys,
+            dma,
+            bounced: false,
+        }
+    }
+
+    /// # Safety
     /// `home` keeps the invariant of the field, and `at` was laid out for it and this run.
     pub(crate) unsafe fn new(
         home: NonNull<[u8]>,
@@ -44,13 +60,8 @@ impl Part {
         run: Option<&Run>,
     ) -> Result<Self, Error> {
         match (at, run) {
-            (At::Home(phys, dma), _) => Ok(Self {
-                home,
-                place: home.cast(),
-                phys,
-                dma,
-                bounced: false,
-            }),
+            // SAFETY: passed on to the caller.
+            (At::Home(phys, dma), _) => Ok(unsafe { Self::in_place(home, phys, dma) }),
             (At::Run(offset), Some(run))
                 if offset.saturating_add(home.len()) <= run.memory.len() =>
             {
@@ -210,8 +221,8 @@ impl<M: Machine, D: Direction, const N: usize> Transfer<'_, M, D, N> {
         }
     }
 
-    /// Copies what bounces, and hands all of it over: copy, maintenance, one completion, doorbell barrier.
-    pub(crate) fn for_device(&mut self, caller: &'static Location<'static>) {
+    /// Copies what bounces: before [`for_device`](Self::for_device).
+    pub(crate) fn copy_in(&mut self) {
         for span in self.spans() {
             let (before, behind) = self.padding(&span);
             let start = span.memory.cast::<u8>().as_ptr();
@@ -226,6 +237,10 @@ impl<M: Machine, D: Direction, const N: usize> Transfer<'_, M, D, N> {
             // In every direction: what the device leaves unwritten must not change when it is copied back.
             unsafe { from.copy_to_nonoverlapping(part.place.as_ptr(), part.home.len()) };
         }
+    }
+
+    /// Hands all of it over: maintenance, one completion, doorbell barrier.
+    pub(crate) fn for_device(&mut self, caller: &'static Location<'static>) {
         self.tell(|_, _| Event::Borrowed, Some(caller));
         self.tell(|_, _| Event::ForDevice, Some(caller));
         self.state = State::Device;
