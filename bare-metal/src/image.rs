@@ -4,6 +4,11 @@
 //! |---|---|
 //! | `conformance`, the first | the conformance suite |
 //! | `demo`, the first | the bytes of one disk, and other bytes on another one |
+//! | `pieces`, the first | block requests in pieces of every length |
+//! | `lengths=N` | up to this one |
+//! | `edu`, the first | loans of every length to an edu device, which does not reach all memory |
+//! | `mask-bits=N` | as many address lines as it has |
+//! | `sample=N` | of so many lengths only |
 //! | `disk-bytes=N`, `scratch-bytes=N` | how many of them |
 //! | `seed=N` | caches that devices do not see, and that misbehave as this number says ([`calls`]) |
 //! | `without=STEP` | a step of every transfer is left out ([`Step`](words::Step)) |
@@ -30,6 +35,10 @@ mod ordered;
 
 mod disk;
 
+mod raw_disk;
+
+mod cutter;
+
 mod pattern;
 
 mod bus_master;
@@ -39,6 +48,10 @@ mod blind;
 mod checks;
 
 mod demo;
+
+mod pieces;
+
+mod edu;
 
 use core::fmt;
 
@@ -82,12 +95,14 @@ fn prepare(words: &str) -> Result<(), Unprepared> {
 }
 
 fn act(words: &str) -> Verdict {
-    match words.split_ascii_whitespace().next() {
+    match words::task(words) {
         Some("conformance") => checks::run(),
         Some("demo") => demo::run(words),
+        Some("pieces") => pieces::run(words),
+        Some("edu") => edu::run(words),
         _ => {
             console::line(format_args!(
-                "ERROR `conformance` or `demo` must be the first word"
+                "ERROR `conformance`, `demo`, `pieces` or `edu` must be the first word"
             ));
             Verdict::Fail
         }

@@ -10,7 +10,7 @@ use crate::disk::{self, Scratch, Source, WRITTEN};
 use crate::guest::Unasked;
 use crate::host;
 use crate::judge::{Between, Bounces, Expected, Outcome, judge};
-use crate::machine::{Caches, Devices, Disks, Machine};
+use crate::machine::{Attached, Caches, Devices, Disks, Machine};
 use crate::process::run_to_success;
 use crate::qemu::Run;
 use crate::setup;
@@ -127,6 +127,7 @@ pub(crate) fn demonstrate(
         image,
         words: &words,
         caches,
+        attached: Attached::Nothing,
         disks: Disks {
             source: &source.path,
             scratch: scratch.path(),

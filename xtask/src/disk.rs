@@ -17,7 +17,7 @@ use crate::workspace::{self, shown};
 /// How much is read at a time.
 const CHUNK: usize = 1 << 20;
 
-/// The size of the scratch disk.
+/// The size of a scratch disk, unless another is asked for.
 pub(crate) const SCRATCH: usize = 4 << 20;
 
 /// What the image writes of it; the rest must stay as it was.
@@ -145,29 +145,46 @@ fn built_files() -> Result<Vec<PathBuf>> {
     Ok(sized.into_iter().map(|(_, file)| file).collect())
 }
 
+/// Writes a disk of `length` bytes, a multiple of 8, to `name`: the pattern from the `first` word on.
+pub(crate) fn from_pattern(name: &str, first: u64, length: u64) -> Result<Source> {
+    let path = workspace::output("disks")?.join(name);
+    let words = (first..first + length / 8).map(pattern::word);
+    let bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
+    fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    Source::open(&path)
+}
+
 /// A scratch disk, which is removed when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Scratch(NamedTempFile);
+pub(crate) struct Scratch {
+    file: NamedTempFile,
+    length: usize,
+}
 
 impl Scratch {
-    /// A disk on which every byte is [`pattern::UNTOUCHED`].
+    /// A disk of the usual size on which every byte is [`pattern::UNTOUCHED`].
     pub(crate) fn new() -> Result<Self> {
+        Self::of(SCRATCH)
+    }
+
+    /// The same, of another size.
+    pub(crate) fn of(length: usize) -> Result<Self> {
         let mut file = NamedTempFile::with_suffix_in(".scratch", workspace::output("disks")?)
             .context("cannot create a scratch disk")?;
-        file.write_all(&[pattern::UNTOUCHED; SCRATCH])
+        file.write_all(&vec![pattern::UNTOUCHED; length])
             .context("cannot fill the scratch disk")?;
-        Ok(Self(file))
+        Ok(Self { file, length })
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.0.path()
+        self.file.path()
     }
 
     /// Whether the first `written` bytes are the pattern and all others are untouched.
     pub(crate) fn check(&self, written: usize) -> Result<()> {
         let disk = fs::read(self.path()).context("cannot read the scratch disk")?;
         ensure!(
-            disk.len() == SCRATCH,
+            disk.len() == self.length,
             "the scratch disk has {} bytes now",
             disk.len()
         );
@@ -216,6 +233,19 @@ mod tests {
         fs::write(&path, b"after!").expect("it can be written");
 
         assert!(!source.is_unchanged().expect("it can be read"));
+    }
+
+    #[test]
+    fn a_disk_of_the_pattern_begins_where_it_is_told() {
+        let source = from_pattern("pattern-test.bin", 1, 24).expect("it can be written");
+        let disk = fs::read(&source.path).expect("it can be read");
+
+        let word = |index: usize| disk[8 * index..][..8].try_into().map(u64::from_le_bytes);
+        assert_eq!(disk.len(), 24);
+        assert_eq!(
+            [0, 1, 2].map(|index| word(index).expect("eight bytes")),
+            [1, 2, 3].map(pattern::word)
+        );
     }
 
     #[test]

@@ -123,8 +123,13 @@ pub(crate) fn unasked(output: &str) -> Result<Unasked> {
     })
 }
 
+/// The numbers of the one line that begins with `prefix`.
+pub(crate) fn values<'a>(output: &'a str, prefix: &str) -> Result<Values<'a>> {
+    Values::of(output, prefix)
+}
+
 /// Numbers by their names: the words `name=number` of one line.
-struct Values<'a>(HashMap<&'a str, u64>);
+pub(crate) struct Values<'a>(HashMap<&'a str, u64>);
 
 impl<'a> Values<'a> {
     /// Those of the one line that begins with `prefix`.
@@ -144,7 +149,8 @@ impl<'a> Values<'a> {
         Ok(Self(values))
     }
 
-    fn get(&self, key: &str) -> Result<u64> {
+    /// The number of that name.
+    pub(crate) fn get(&self, key: &str) -> Result<u64> {
         let value = self.0.get(key).copied();
         value.with_context(|| format!("no {key:?} in {:?}", self.0))
     }

@@ -19,6 +19,8 @@ pub(crate) struct Machine {
     pub(crate) devices: Devices,
     /// What makes its devices blind to the caches, if anything does.
     pub(crate) monitor: Option<Monitor>,
+    /// A device that does not reach all memory, if the emulator has it.
+    pub(crate) edu: Option<Edu>,
     /// Arguments that do not depend on the run: the board, and the device by which the image sets the exit code.
     board: &'static [&'static str],
     /// The block device's model and its properties.
@@ -43,6 +45,22 @@ pub(crate) struct Monitor {
     pub(crate) checks: Checks,
     /// The steps of a transfer that the image can leave out, each of which must be noticed.
     pub(crate) steps: &'static [&'static str],
+}
+
+/// A run with QEMU's edu device, and with memory that it does not reach.
+#[derive(Debug)]
+pub(crate) struct Edu {
+    /// What the emulator needs for it beside `board`.
+    arguments: &'static [&'static str],
+    /// How many address lines the device has.
+    mask_bits: u32,
+}
+
+/// What a run has beside its disks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attached {
+    Nothing,
+    Edu,
 }
 
 /// What a run of an image emulates.
@@ -98,6 +116,24 @@ const COMMON: [&str; 8] = [
 /// same instructions in every run, as far as no device is waited for.
 const COUNTED_INSTRUCTIONS: [&str; 2] = ["-icount", "shift=3,sleep=off"];
 
+/// The same, with the longest time for an instruction that there is: what the edu device does takes 100 ms. What it is told
+/// with an address beyond its lines is to be heard of.
+const EDU_IN_TIME: [&str; 2] = ["-icount", "shift=10,sleep=off"];
+const EDU_SPEAKS: [&str; 2] = ["-d", "guest_errors"];
+
+/// Of the machines `virt` with arm processors: memory from 1 GiB to beyond 2 GiB, and a host bridge that 32 bits reach.
+const ARM_EDU: Edu = Edu {
+    arguments: &[
+        "-M",
+        "highmem=off",
+        "-m",
+        "1026M",
+        "-device",
+        "edu,dma_mask=0x7fffffff",
+    ],
+    mask_bits: 31,
+};
+
 /// The same, and a privilege level above the image on an arm machine.
 const VIRTUALIZED: [&str; 4] = [
     "-M",
@@ -126,6 +162,7 @@ pub(crate) const MACHINES: [Machine; 5] = [
             },
             steps: &["clean", "invalidate", "shared-lines"],
         }),
+        edu: Some(ARM_EDU),
         // Legacy virtio is what this board gives unless told otherwise.
         board: &[
             "-M",
@@ -158,6 +195,7 @@ pub(crate) const MACHINES: [Machine; 5] = [
             },
             steps: &["clean", "invalidate", "shared-lines"],
         }),
+        edu: Some(ARM_EDU),
         board: &[
             "-M",
             "virt",
@@ -194,6 +232,11 @@ pub(crate) const MACHINES: [Machine; 5] = [
                 "shared-lines",
             ],
         }),
+        edu: Some(Edu {
+            // Memory from 2 GiB to beyond 4 GiB.
+            arguments: &["-m", "2050M", "-device", "edu,dma_mask=0xffffffff"],
+            mask_bits: 32,
+        }),
         board: &[
             "-M",
             "virt",
@@ -218,6 +261,7 @@ pub(crate) const MACHINES: [Machine; 5] = [
         },
         devices: Devices::DoNotSnoop,
         monitor: None,
+        edu: None,
         board: &[
             "-M",
             "malta",
@@ -243,6 +287,11 @@ pub(crate) const MACHINES: [Machine; 5] = [
         },
         devices: Devices::Snoop,
         monitor: None,
+        edu: Some(Edu {
+            // The device as it is, and memory beyond 256 MiB.
+            arguments: &["-m", "512M", "-device", "edu"],
+            mask_bits: 28,
+        }),
         board: &[
             "-M",
             "q35",
@@ -266,17 +315,26 @@ impl Machine {
     ///
     /// # Panics
     ///
-    /// If there are to be caches and the machine has no monitor.
+    /// If there are to be caches and the machine has no monitor, or an edu device and its emulator has none.
     pub(crate) fn arguments(
         &self,
         image: &Path,
         words: &[String],
         caches: Caches,
+        attached: Attached,
         disks: Disks<'_>,
     ) -> Vec<String> {
         let mut words = words.to_vec();
+        let (for_edu, in_time, speaks) = match attached {
+            Attached::Nothing => (&[][..], &[][..], &[][..]),
+            Attached::Edu => {
+                let edu = self.edu.as_ref().expect("the machine has an edu device");
+                words.push(format!("mask-bits={}", edu.mask_bits));
+                (edu.arguments, &EDU_IN_TIME[..], &EDU_SPEAKS[..])
+            }
+        };
         let for_monitor = match caches {
-            Caches::None => &[][..],
+            Caches::None => in_time,
             Caches::Shadowed { seed } => {
                 words.push(format!("seed={seed}"));
                 let monitor = self.monitor.as_ref();
@@ -287,6 +345,8 @@ impl Machine {
             .iter()
             .chain(self.board)
             .chain(for_monitor)
+            .chain(for_edu)
+            .chain(speaks)
             .map(|&word| word.to_owned())
             .collect();
         arguments.extend(["-kernel".to_owned(), image.display().to_string()]);
@@ -353,7 +413,13 @@ mod tests {
 
     #[test]
     fn a_comma_in_a_path_does_not_end_it() {
-        let arguments = MACHINES[2].arguments(Path::new("/i"), &[], Caches::None, disks());
+        let arguments = MACHINES[2].arguments(
+            Path::new("/i"),
+            &[],
+            Caches::None,
+            Attached::Nothing,
+            disks(),
+        );
 
         assert!(
             arguments.contains(&"if=none,format=raw,id=source,file=/a,,b,readonly=on".to_owned())
@@ -367,8 +433,20 @@ mod tests {
     fn words_reach_each_machine_in_its_own_way() {
         let words = ["demo".to_owned(), "disk-bytes=5".to_owned()];
 
-        let semihosted = MACHINES[0].arguments(Path::new("/i"), &words, Caches::None, disks());
-        let appended = MACHINES[3].arguments(Path::new("/i"), &words, Caches::None, disks());
+        let semihosted = MACHINES[0].arguments(
+            Path::new("/i"),
+            &words,
+            Caches::None,
+            Attached::Nothing,
+            disks(),
+        );
+        let appended = MACHINES[3].arguments(
+            Path::new("/i"),
+            &words,
+            Caches::None,
+            Attached::Nothing,
+            disks(),
+        );
 
         assert!(
             semihosted.contains(
@@ -385,13 +463,48 @@ mod tests {
     #[test]
     fn caches_need_a_monitor_and_a_seed() {
         let image = Path::new("/i");
-        let without = MACHINES[2].arguments(image, &[], Caches::None, disks());
-        let with = MACHINES[2].arguments(image, &[], Caches::Shadowed { seed: 7 }, disks());
+        let without = MACHINES[2].arguments(image, &[], Caches::None, Attached::Nothing, disks());
+        let with = MACHINES[2].arguments(
+            image,
+            &[],
+            Caches::Shadowed { seed: 7 },
+            Attached::Nothing,
+            disks(),
+        );
 
         assert!(!without.contains(&"-icount".to_owned()));
         assert!(with.contains(&"-icount".to_owned()) && with.contains(&"seed=7".to_owned()));
         let seeds = MACHINES.map(|machine| Caches::of(&machine, 7) == Caches::Shadowed { seed: 7 });
         assert_eq!(seeds, [true, true, true, false, false]);
+    }
+
+    #[test]
+    fn an_edu_device_has_as_many_lines_as_the_image_is_told() {
+        let disks = disks();
+        for machine in MACHINES.iter().filter(|machine| machine.edu.is_some()) {
+            let words = ["edu".to_owned()];
+            let with = |caches| {
+                let image = Path::new("/i");
+                machine.arguments(image, &words, caches, Attached::Edu, disks)
+            };
+            let arguments = with(Caches::None).join(" ");
+
+            let lines = |text: &str| {
+                let digits = text.split_once("dma_mask=0x")?.1;
+                let digits = digits.split(' ').next()?;
+                Some(u64::from_str_radix(digits, 16).ok()?.count_ones())
+            };
+            // What the device has unless told otherwise.
+            let lines = lines(&arguments).unwrap_or(28);
+            assert!(arguments.contains(&format!("mask-bits={lines}")));
+            assert!(arguments.contains("shift=10"));
+            if machine.monitor.is_some() {
+                let shadowed = with(Caches::Shadowed { seed: 7 }).join(" ");
+                assert!(shadowed.contains("shift=3") && !shadowed.contains("shift=10"));
+            }
+        }
+        let edus = MACHINES.map(|machine| machine.edu.is_some());
+        assert_eq!(edus, [true, true, true, false, true]);
     }
 
     #[test]

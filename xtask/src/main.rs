@@ -55,6 +55,8 @@ mod demo;
 
 mod seeds;
 
+mod devices;
+
 mod passage;
 
 mod mutant;
@@ -114,6 +116,12 @@ enum Command {
     /// Boots machines whose devices do not see what the caches hold, many times, and with steps of a transfer left out.
     Seeds {
         /// One machine that has a monitor, or `all`.
+        #[arg(long, default_value = "all", value_parser = parse_machines)]
+        machine: Machines,
+    },
+    /// Boots machines with disk requests in pieces of every length, and with a device that does not reach all memory.
+    Devices {
+        /// One machine, or `all`.
         #[arg(long, default_value = "all", value_parser = parse_machines)]
         machine: Machines,
     },
@@ -196,6 +204,7 @@ fn main() -> ExitCode {
             demo::run(&machine.0, disk.as_deref(), choice)
         }
         Command::Seeds { machine } => suite::seeds_only(&machine.0),
+        Command::Devices { machine } => suite::devices_only(&machine.0),
         Command::Image { machine } => demo::build_only(&machine.0),
         Command::Golden { bless, target } => golden::run(bless, target),
         Command::Mutants {

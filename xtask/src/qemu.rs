@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::guest;
-use crate::machine::{Caches, Disks, Machine};
+use crate::machine::{Attached, Caches, Disks, Machine};
 use crate::process::{self, Finished};
 use crate::program::Program;
 use crate::workspace::shown;
@@ -22,6 +22,7 @@ pub(crate) struct Run<'a> {
     /// What the image is to do, the task first.
     pub(crate) words: &'a [String],
     pub(crate) caches: Caches,
+    pub(crate) attached: Attached,
     pub(crate) disks: Disks<'a>,
     pub(crate) limit: Duration,
 }
@@ -51,13 +52,14 @@ impl Run<'_> {
             image,
             words,
             caches,
+            attached,
             disks,
             limit,
         } = *self;
         let emulator = Program::find(machine.emulator)
             .with_context(|| format!("there is no {}", machine.emulator))?;
         let mut command = emulator.command();
-        command.args(machine.arguments(image, words, caches, disks));
+        command.args(machine.arguments(image, words, caches, attached, disks));
         // Runs with several seeds go side by side: each has a log of its own.
         let task = words.first().map_or("boot", String::as_str);
         let name = match caches {

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::devices::{self, Stand};
 use crate::disk::{self, Scratch, Source, WRITTEN};
 use crate::golden::{self, Mode};
-use crate::machine::{Caches, Checks, Disks, MACHINES, Machine, Monitor};
+use crate::machine::{Attached, Caches, Checks, Disks, MACHINES, Machine, Monitor};
 use crate::qemu::Run;
 use crate::seeds::{self, Bench};
 use crate::steps::Steps;
@@ -70,6 +71,18 @@ pub(crate) fn seeds_only(machines: &[&'static Machine]) -> Result<bool> {
     Ok(steps.finish())
 }
 
+/// The command that only runs the images with device models that are asked for much.
+pub(crate) fn devices_only(machines: &[&'static Machine]) -> Result<bool> {
+    let toolchain = setup::prepare(machines)?;
+    let mut steps = Steps::default();
+    let pattern = pattern_disk(&mut steps);
+    for machine in machines {
+        let image = build_image(&mut steps, &toolchain, machine);
+        check_devices(&mut steps, machine, image.as_deref(), pattern.as_ref());
+    }
+    Ok(steps.finish())
+}
+
 fn check_targets(steps: &mut Steps, toolchain: &Toolchain) {
     for (host, name) in [(Host::Bare, "bare"), (Host::Hosted, "hosted")] {
         let count = TARGETS.iter().filter(|target| target.host == host).count();
@@ -101,6 +114,7 @@ fn check_machines(steps: &mut Steps, toolchain: &Toolchain) {
         Ok((Source::open(&path)?, format!("{DISK_LENGTH} bytes")))
     });
     let small = small_disk(steps);
+    let pattern = pattern_disk(steps);
     for machine in &MACHINES {
         let name = machine.name;
         steps.check(&format!("clippy image {name}"), || {
@@ -124,6 +138,7 @@ fn check_machines(steps: &mut Steps, toolchain: &Toolchain) {
                 bench(machine, image.as_deref(), small.as_ref())
             });
         }
+        check_devices(steps, machine, image.as_deref(), pattern.as_ref());
     }
 }
 
@@ -139,6 +154,15 @@ fn small_disk(steps: &mut Steps) -> Option<Source> {
         let length = seeds::DISK_LENGTH;
         let (path, _) = disk::from_build("small-disk.bin", length)?;
         Ok((Source::open(&path)?, format!("{length} bytes")))
+    })
+}
+
+/// The disk of requests in pieces.
+fn pattern_disk(steps: &mut Steps) -> Option<Source> {
+    steps.run("pattern disk", || {
+        let source = devices::pattern_disk()?;
+        let said = format!("{} bytes", source.length);
+        Ok((source, said))
     })
 }
 
@@ -181,6 +205,53 @@ fn check_seeds<'a>(
     });
 }
 
+/// Runs device models that are asked for much: those that must pass, and those that must not.
+fn check_devices(
+    steps: &mut Steps,
+    machine: &Machine,
+    image: Option<&Path>,
+    source: Option<&Source>,
+) {
+    let name = machine.name;
+    let mut check = |what: &str, act: &dyn Fn(Stand<'_>) -> Result<String>| {
+        steps.check(what, || {
+            let (image, source) = both(image, source)?;
+            act(Stand {
+                machine,
+                image,
+                source,
+            })
+        });
+    };
+    let shadowed = Caches::Shadowed { seed: 1 };
+
+    check(&format!("pieces {name}"), &|stand| stand.pieces());
+    if machine.monitor.is_some() {
+        let non_coherent = format!("non-coherent {name} pieces");
+        check(&non_coherent, &|stand| stand.pieces_shadowed());
+        let step = "shared-lines";
+        check(&format!("{non_coherent} without {step} fails"), &|stand| {
+            stand.pieces_fail_without(step)
+        });
+    }
+    if machine.edu.is_none() {
+        return;
+    }
+    check(&format!("edu {name}"), &|stand| stand.edu());
+    check(&format!("edu {name} without mask fails"), &|stand| {
+        stand.edu_fails_without("mask", Caches::None)
+    });
+    if machine.monitor.is_some() {
+        let non_coherent = format!("non-coherent {name} edu");
+        check(&non_coherent, &|stand| stand.edu_shadowed());
+        for step in ["clean", "invalidate"] {
+            check(&format!("{non_coherent} without {step} fails"), &|stand| {
+                stand.edu_fails_without(step, shadowed)
+            });
+        }
+    }
+}
+
 /// Boots an image for its own checks.
 fn conformance(machine: &Machine, image: &Path, source: &Source) -> Result<()> {
     let scratch = Scratch::new()?;
@@ -193,6 +264,7 @@ fn conformance(machine: &Machine, image: &Path, source: &Source) -> Result<()> {
         image,
         words: &["conformance".to_owned()],
         caches: Caches::None,
+        attached: Attached::Nothing,
         disks,
         limit: CONFORMANCE_LIMIT,
     };

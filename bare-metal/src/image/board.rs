@@ -16,7 +16,14 @@
 //! | `PATIENCE_MILLIS: usize` | how long the monitor lets the image run without a trap or a call |
 //! | `shadow_window()` | once the monitor has begun: the cached window leads to its copy ([`shadow`]) |
 //! | `device_registers(phys, len) -> NonNull<u8>` | where the CPU sees a device's registers |
+//! | `pci_registers(vendor, device)` | the registers of such a PCI function, able to master the bus, and how many bytes they have |
+//! | `upper_memory() -> Option<NonNull<[u8]>>` | memory that nothing else uses, up to beyond what the board's edu device reaches |
 //! | `DiskTransport`, `disk_transport::<H: Hal>(index) -> Option<DiskTransport>` | the index-th virtio block device, in bus order |
+
+mod pci;
+
+#[cfg(any(target_arch = "aarch64", target_arch = "arm", target_arch = "riscv64"))]
+mod ecam;
 
 #[cfg(any(target_arch = "aarch64", target_arch = "arm", target_arch = "riscv64"))]
 mod virtio_mmio;
@@ -29,6 +36,9 @@ mod shadow;
 
 #[cfg(any(target_arch = "mips", target_arch = "x86_64"))]
 mod no_monitor;
+
+#[cfg(not(target_arch = "mips"))]
+mod maps;
 
 #[cfg(any(target_arch = "aarch64", target_arch = "arm"))]
 mod arm_virt;
@@ -60,5 +70,6 @@ use x86_q35 as this;
 
 pub(crate) use this::{
     Board, DiskTransport, NAME, PATIENCE_MILLIS, SNOOPING, command_line, conform, console_write,
-    device_registers, disk_transport, exit, hypercall, machine, now_micros, shadow_window,
+    device_registers, disk_transport, exit, hypercall, machine, now_micros, pci_registers,
+    shadow_window, upper_memory,
 };

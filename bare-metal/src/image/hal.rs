@@ -6,13 +6,14 @@
 )]
 
 use core::{
+    ops::AddAssign,
     ptr::NonNull,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
 use dma_api::{
-    Bidirectional, Coherent, CpuOwned, Device, DeviceOwned, DeviceWrites, Direction, DmaMask,
-    Error, FromDevice, Limits, ToDevice,
+    Bidirectional, BounceCounts, BouncePool, Coherent, Device, Direction, Error, FromDevice,
+    Lender, Limits, Loan, Policy, SlotWord, ToDevice, slots::SLOTS_PER_WORD,
 };
 use heapless::Vec;
 use spin::{Lazy, Mutex};
@@ -29,10 +30,28 @@ type Machine = &'static Board;
 /// The board's virtio devices. They are several bus masters in one value, which would not do for
 /// [`Device::assert_quiet`]; nothing here drops what a device owns.
 pub(crate) static DEVICE: Lazy<Device<Machine>> = Lazy::new(|| {
-    let mask = DmaMask::bits(64).expect("a mask has up to 64 bits");
-    Device::new(board::machine(), Limits::new(mask), board::SNOOPING)
+    // The driver takes one address for each buffer.
+    let limits = Limits::UNLIMITED.max_segments(1);
+    let limits = limits.expect("one is more than none");
+    Device::new(board::machine(), limits, board::SNOOPING)
         .expect("the board's bus reaches its memory")
 });
+
+/// What buffers bounce through that cannot be lent where they are: the longest request of all, and the small ones beside
+/// it, several times over.
+static SLOTS: Lazy<BouncePool<Machine, [SlotWord; SLOT_WORDS]>> = Lazy::new(|| {
+    let len = SLOT_WORDS * SLOTS_PER_WORD * SLOT;
+    BouncePool::<_, [SlotWord; SLOT_WORDS]>::new(&DEVICE, len, SLOT)
+        .expect("the board has so much memory")
+});
+
+/// Bytes in a slot, and the words of the pool's books: 256 KiB.
+const SLOT: usize = 512;
+const SLOT_WORDS: usize = 16;
+
+/// How the driver's buffers are lent.
+static LENDER: Lazy<Lender<'static, Machine>> =
+    Lazy::new(|| Lender::new(&DEVICE, &*SLOTS).expect("the pool is one of the device's machine"));
 
 /// Ring memory in use: two areas for each queue, one queue for each disk.
 static RINGS: Mutex<Vec<Coherent<Machine>, 16>> = Mutex::new(Vec::new());
@@ -45,7 +64,7 @@ static BYTES: AtomicUsize = AtomicUsize::new(0);
 static BOUNCES: AtomicUsize = AtomicUsize::new(0);
 
 /// What crossed between driver and device since boot.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Traffic {
     /// Buffers handed over and taken back.
     pub(crate) transfers: usize,
@@ -53,6 +72,32 @@ pub(crate) struct Traffic {
     pub(crate) bytes: usize,
     /// Buffers that went through a copy, because they could not be lent where they were.
     pub(crate) bounces: usize,
+    /// Bytes that went into such copies, and out of them.
+    pub(crate) copied_in: u64,
+    pub(crate) copied_out: u64,
+}
+
+impl Traffic {
+    /// What has crossed since then.
+    pub(crate) fn since(self, then: Self) -> Self {
+        Self {
+            transfers: self.transfers - then.transfers,
+            bytes: self.bytes - then.bytes,
+            bounces: self.bounces - then.bounces,
+            copied_in: self.copied_in - then.copied_in,
+            copied_out: self.copied_out - then.copied_out,
+        }
+    }
+}
+
+impl AddAssign for Traffic {
+    fn add_assign(&mut self, more: Self) {
+        self.transfers += more.transfers;
+        self.bytes += more.bytes;
+        self.bounces += more.bounces;
+        self.copied_in += more.copied_in;
+        self.copied_out += more.copied_out;
+    }
 }
 
 /// The traffic so far.
@@ -61,12 +106,20 @@ pub(crate) fn traffic() -> Traffic {
         transfers: TRANSFERS.load(Ordering::Relaxed),
         bytes: BYTES.load(Ordering::Relaxed),
         bounces: BOUNCES.load(Ordering::Relaxed),
+        copied_in: bounced().copied_in,
+        copied_out: bounced().copied_out,
     }
 }
 
-/// Whether the driver has given back everything it was given.
+/// Whether the driver has given back everything it was given, and nothing is left of what bounced.
 pub(crate) fn is_idle() -> bool {
-    RINGS.lock().is_empty() && LENT.lock().is_empty()
+    RINGS.lock().is_empty() && LENT.lock().is_empty() && bounced().in_use == 0
+}
+
+/// What bounced so far.
+fn bounced() -> BounceCounts {
+    let slots: &BouncePool<Machine> = &*SLOTS;
+    slots.counts()
 }
 
 /// Whether the doorbell is rung, as it is unless `without=doorbell` says not to.
@@ -82,28 +135,35 @@ pub(crate) fn before_doorbell() {
     }
 }
 
-/// A buffer the device owns, in the direction the driver asked for.
-enum Handle {
-    To(DeviceOwned<Machine, ToDevice>),
-    From(DeviceOwned<Machine, FromDevice>),
-    Both(DeviceOwned<Machine, Bidirectional>),
+/// A shared buffer, in the direction the driver asked for.
+enum Lent {
+    To(Loan<'static, Machine, ToDevice>),
+    From(Loan<'static, Machine, FromDevice>),
+    Both(Loan<'static, Machine, Bidirectional>),
     InPlace(InPlace),
-}
-
-/// A shared buffer: what the device owns, and whether that is a copy of the driver's memory.
-struct Lent {
-    handle: Handle,
-    bounced: bool,
 }
 
 impl Lent {
     fn paddr(&self) -> PhysAddr {
-        match &self.handle {
-            Handle::To(lent) => lent.dma_addr().get(),
-            Handle::From(lent) => lent.dma_addr().get(),
-            Handle::Both(lent) => lent.dma_addr().get(),
-            Handle::InPlace(lent) => lent.dma_addr().get(),
-        }
+        let segment = match self {
+            Self::To(loan) => loan.segment(),
+            Self::From(loan) => loan.segment(),
+            Self::Both(loan) => loan.segment(),
+            Self::InPlace(lent) => return lent.dma_addr().get(),
+        };
+        let segment = segment.expect("the device's limits allow one segment");
+        segment.start().get()
+    }
+
+    /// Whether the device has a copy of the driver's memory.
+    fn is_bounced(&self) -> bool {
+        let cost = match self {
+            Self::To(loan) => loan.cost(),
+            Self::From(loan) => loan.cost(),
+            Self::Both(loan) => loan.cost(),
+            Self::InPlace(_) => return false,
+        };
+        cost.bytes_bounced > 0
     }
 }
 
@@ -146,15 +206,15 @@ unsafe impl Hal for DmaHal {
     unsafe fn share(buffer: NonNull<[u8]>, direction: BufferDirection) -> PhysAddr {
         let lent = match direction {
             // SAFETY: the driver's buffer stays valid, and untouched, until it is unshared.
-            BufferDirection::DriverToDevice => unsafe { lend(buffer, Handle::To) },
+            BufferDirection::DriverToDevice => unsafe { lend(buffer, Lent::To) },
             // SAFETY: as above.
-            BufferDirection::DeviceToDriver => unsafe { lend(buffer, Handle::From) },
+            BufferDirection::DeviceToDriver => unsafe { lend(buffer, Lent::From) },
             // SAFETY: as above.
-            BufferDirection::Both => unsafe { lend(buffer, Handle::Both) },
+            BufferDirection::Both => unsafe { lend(buffer, Lent::Both) },
         };
         TRANSFERS.fetch_add(1, Ordering::Relaxed);
         BYTES.fetch_add(buffer.len(), Ordering::Relaxed);
-        BOUNCES.fetch_add(usize::from(lent.bounced), Ordering::Relaxed);
+        BOUNCES.fetch_add(usize::from(lent.is_bounced()), Ordering::Relaxed);
         let paddr = lent.paddr();
         assert!(
             LENT.lock().push(lent).is_ok(),
@@ -163,29 +223,21 @@ unsafe impl Hal for DmaHal {
         paddr
     }
 
-    unsafe fn unshare(paddr: PhysAddr, buffer: NonNull<[u8]>, _direction: BufferDirection) {
+    unsafe fn unshare(paddr: PhysAddr, _buffer: NonNull<[u8]>, _direction: BufferDirection) {
         let lent = {
             let mut all = LENT.lock();
             let index = all.iter().position(|lent| lent.paddr() == paddr);
             all.swap_remove(index.expect("only what was shared is unshared"))
         };
-        match lent.handle {
-            // SAFETY: the driver unshares a buffer when the device has used it.
-            Handle::To(handle) => drop(unsafe { handle.sync_for_cpu() }),
-            Handle::From(handle) => {
-                // SAFETY: as above.
-                let received = unsafe { handle.sync_for_cpu() };
-                // SAFETY: the buffer is the one that was shared, and nobody else uses it now.
-                unsafe { copy_back(&received, buffer, lent.bounced) };
-            }
-            Handle::Both(handle) => {
-                // SAFETY: as above.
-                let received = unsafe { handle.sync_for_cpu() };
-                // SAFETY: as above.
-                unsafe { copy_back(&received, buffer, lent.bounced) };
-            }
+        match lent {
+            // SAFETY: the driver unshares a buffer when the device has used it, and does not use it meanwhile.
+            Lent::To(loan) => unsafe { loan.sync_for_cpu() },
+            // SAFETY: as above.
+            Lent::From(loan) => unsafe { loan.sync_for_cpu() },
+            // SAFETY: as above.
+            Lent::Both(loan) => unsafe { loan.sync_for_cpu() },
             // SAFETY: the device has finished; that the lines' other data may be lost is what is to be seen.
-            Handle::InPlace(handle) => unsafe { handle.take_back(board::machine()) },
+            Lent::InPlace(lent) => unsafe { lent.take_back(board::machine()) },
         }
     }
 }
@@ -194,60 +246,29 @@ unsafe impl Hal for DmaHal {
 /// cannot reach. With `without=shared-lines` only the latter is copied.
 ///
 /// # Safety
-/// As [`Device::lend_in_place`].
+/// As [`Lender::lend_raw`].
 unsafe fn lend<D: Direction>(
     buffer: NonNull<[u8]>,
-    handle: fn(DeviceOwned<Machine, D>) -> Handle,
+    lent: fn(Loan<'static, Machine, D>) -> Lent,
 ) -> Lent {
+    let cannot = |error: Error| -> Lent { panic!("a buffer that cannot be shared: {error}") };
+    if without(Step::SharedLines) {
+        let lender = LENDER.clone().with_policy(Policy::Reject);
+        // SAFETY: passed on to the caller.
+        match unsafe { lender.lend_raw(buffer) } {
+            Ok(loan) => return lent(loan),
+            Err(Error::SharedLine { .. }) => {
+                let loan = InPlace::lend(board::machine(), buffer);
+                return loan.map_or_else(cannot, Lent::InPlace);
+            }
+            Err(_) => {}
+        }
+    }
     // SAFETY: passed on to the caller.
-    match unsafe { DEVICE.lend_in_place(buffer) } {
-        Ok(lent) => {
-            return Lent {
-                handle: handle(lent),
-                bounced: false,
-            };
-        }
-        Err(Error::SharedLine { .. }) if without(Step::SharedLines) => {
-            let lent = InPlace::lend(board::machine(), buffer)
-                .unwrap_or_else(|error| panic!("a buffer that cannot be shared: {error}"));
-            return Lent {
-                handle: Handle::InPlace(lent),
-                bounced: false,
-            };
-        }
-        Err(Error::SharedLine { .. } | Error::NotInDirectMap { .. }) => {}
-        Err(error) => panic!("a buffer that cannot be shared: {error}"),
-    }
-    let mut copy: CpuOwned<Machine, D> = DEVICE
-        .allocate(buffer.len())
-        .unwrap_or_else(|error| panic!("bounce buffer: {error}"));
-    // The copy starts as the original, in every direction: what the device leaves unwritten must not change.
-    // SAFETY: the caller's buffer is valid, and nobody writes to it now.
-    copy.as_mut_slice()
-        .copy_from_slice(unsafe { buffer.as_ref() });
-    Lent {
-        handle: handle(copy.sync_for_device()),
-        bounced: true,
-    }
+    unsafe { LENDER.lend_raw(buffer) }.map_or_else(cannot, lent)
 }
 
 /// Whether the command line says to leave the step out.
 fn without(step: Step) -> bool {
     words::without(board::command_line()) == Ok(Some(step))
-}
-
-/// Copies what came back to the driver's buffer, if it came back elsewhere.
-///
-/// # Safety
-/// `buffer` is valid for writes and nobody else uses it now.
-unsafe fn copy_back<D: DeviceWrites>(
-    received: &CpuOwned<Machine, D>,
-    mut buffer: NonNull<[u8]>,
-    bounced: bool,
-) {
-    // Of a buffer that was lent where it is no reference is made: the driver has one of its own.
-    if bounced {
-        // SAFETY: passed on to the caller.
-        unsafe { buffer.as_mut() }.copy_from_slice(received.as_slice());
-    }
 }

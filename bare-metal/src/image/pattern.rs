@@ -1,4 +1,4 @@
-//! The bytes written to the scratch disk, which the host computes for itself.
+//! The bytes written to the scratch disk, and those of a disk that the host has written: each computes them for itself.
 
 /// Fills `bytes`, which begin at byte `offset` of the disk (a multiple of 8), with SplitMix64 words.
 pub(crate) fn fill(bytes: &mut [u8], offset: usize) {

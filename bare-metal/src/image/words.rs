@@ -1,4 +1,4 @@
-//! The words of the command line behind the first: numbers, and what is to be left out.
+//! The words of the command line: the task, numbers, and what is to be left out.
 
 use core::fmt;
 
@@ -20,6 +20,11 @@ impl fmt::Display for BadWord {
     }
 }
 
+/// What the image is to do: the first word.
+pub(crate) fn task(words: &str) -> Option<&str> {
+    words.split_ascii_whitespace().next()
+}
+
 /// The number behind `name`, the first if there are several.
 pub(crate) fn number(words: &str, name: &'static str) -> Result<Option<usize>, BadWord> {
     value(words, name)
@@ -38,6 +43,8 @@ pub(crate) enum Step {
     CleanAndInvalidate,
     /// Copying buffers that share lines with other data: they are lent where they are.
     SharedLines,
+    /// Heeding that a device does not reach all memory.
+    Mask,
     /// Telling the device that there is something to do.
     Doorbell,
 }
@@ -50,6 +57,7 @@ pub(crate) fn without(words: &str) -> Result<Option<Step>, BadWord> {
         Some("invalidate") => Some(Step::Invalidate),
         Some("clean-and-invalidate") => Some(Step::CleanAndInvalidate),
         Some("shared-lines") => Some(Step::SharedLines),
+        Some("mask") => Some(Step::Mask),
         Some("doorbell") => Some(Step::Doorbell),
         Some(_) => return Err(BadWord::NoStep),
     })

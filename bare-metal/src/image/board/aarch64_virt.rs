@@ -23,6 +23,7 @@ mod boot;
 
 pub(crate) use super::arm_virt::{
     DiskTransport, SNOOPING, command_line, console_write, device_registers, disk_transport,
+    pci_registers, upper_memory,
 };
 pub(crate) use board::{Board, conform, machine};
 pub(crate) use clock::now_micros;

@@ -25,7 +25,7 @@ mod clock;
 pub(crate) use clock::now_micros;
 
 mod pci;
-pub(crate) use pci::{DiskTransport, disk_transport};
+pub(crate) use pci::{DiskTransport, disk_transport, pci_registers};
 
 mod trap;
 
@@ -60,6 +60,11 @@ const DMA_WINDOW_LEN: usize = 32 << 20;
 /// If not all of them are in the first 512 MiB.
 pub(crate) fn device_registers(phys: u64, len: usize) -> NonNull<u8> {
     kseg1(range(phys, len)).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// None: QEMU's emulator of this processor has no edu device.
+pub(crate) const fn upper_memory() -> Option<NonNull<[u8]>> {
+    None
 }
 
 /// Memory at `phys`, cached.

@@ -15,6 +15,7 @@
 //! | `0x0200_0000..0x03e0_0000` | the DMA window: nothing but what drivers take from it |
 //! | `0x03e0_0000..0x0400_0000` | its coherent part, for a device that does not snoop: uncached |
 //! | `0x0400_0000..0x0800_0000` | unused memory, the firmware's tables at its end |
+//! | `0x0fe0_0000..0x1020_0000` | memory around the end of an edu device's reach, if there is so much: the task `edu` needs 512 MiB |
 //! | `0xc000_0000..` | PCI memory, where the firmware has placed the disks' BARs |
 //! | `0xfed0_0000..0xfed0_0400` | high precision event timer |
 //!
@@ -33,7 +34,7 @@ mod clock;
 pub(crate) use clock::now_micros;
 
 mod pci;
-pub(crate) use pci::{DiskTransport, disk_transport};
+pub(crate) use pci::{DiskTransport, disk_transport, pci_registers};
 
 mod tables;
 
@@ -51,6 +52,8 @@ pub(crate) use super::no_monitor::{PATIENCE_MILLIS, hypercall, shadow_window};
 
 use core::ptr::{self, NonNull};
 
+use super::maps::has_upper_memory;
+
 /// The name `cargo xtask demo --machine` knows this board by.
 pub(crate) const NAME: &str = "x86-q35";
 
@@ -65,6 +68,18 @@ const COHERENT_PHYS: u64 = DMA_WINDOW_PHYS + DMA_WINDOW_LEN as u64;
 
 /// Bytes in its uncached part.
 const COHERENT_LEN: usize = 2 << 20;
+
+/// Memory up to beyond what an edu device with 28 address lines reaches, cached; QEMU has it only if it is given so much.
+const UPPER_PHYS: u64 = 0x0fe0_0000;
+
+/// The length of that memory in bytes: half of it is within reach.
+const UPPER_LEN: usize = 4 << 20;
+
+/// Memory up to beyond what the edu device reaches, if the emulator has it. Nothing else uses it.
+pub(crate) fn upper_memory() -> Option<NonNull<[u8]>> {
+    let memory = || NonNull::slice_from_raw_parts(identity(UPPER_PHYS), UPPER_LEN);
+    has_upper_memory().then(memory)
+}
 
 /// Device registers that the CPU's bus has at `phys`, uncached.
 ///

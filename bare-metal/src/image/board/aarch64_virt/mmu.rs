@@ -19,7 +19,7 @@ pub(super) const SCTLR_ON: u64 = SCTLR_OFF | 1 | 1 << 2 | 1 << 12;
 
 /// The tables: nothing is executed at EL0 (UXN), and at EL1 (PXN) only the image.
 #[unsafe(link_section = ".page_tables")]
-pub(super) static TABLES: [Table; 5] = arm_virt::tables(1 << 54, 1 << 53);
+pub(super) static TABLES: [Table; 6] = arm_virt::tables(1 << 54, 1 << 53);
 
 /// Changes to the tables in which the cached window leads to the monitor's copy.
 ///

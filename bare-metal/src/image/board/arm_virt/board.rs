@@ -6,17 +6,20 @@ use core::ptr::NonNull;
 use arch_arm::{NonCacheable, non_cacheable};
 use conformance::{Check, Failure, Report, equal};
 use dma_api::{
-    Alignment, Assembled, BusMap, DirectMap, DmaSync, Error, Ledger, Machine, Parts, PhysAddr,
-    Pool, Region, Slot, Snooping, Window,
+    Alignment, Assembled, DmaSync, Error, Ledger, Machine, Parts, PhysAddr, Pool, Region, Slot,
+    Snooping, Window,
 };
 use spin::Lazy;
 
 use super::memory::{
     COHERENT_LEN, COHERENT_PHYS, DMA_WINDOW_LEN, DMA_WINDOW_PHYS, SHADOWED_POOL_LEN,
-    coherent_memory, dma_window,
+    coherent_memory, dma_window, upper_memory,
 };
 use crate::image::{
-    board::shadow::{Soiled, soil},
+    board::{
+        maps::Maps,
+        shadow::{Soiled, soil},
+    },
     calls::{self, Counts},
     checks,
     counted::{Counted, Lines},
@@ -33,17 +36,21 @@ pub(crate) type Board<S> =
 static CACHED: Pool<4096> = Pool::new();
 static COHERENT: Pool<256> = Pool::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
-static MAPS: Lazy<(Region, Window)> = Lazy::new(|| maps().expect("the memory map is consistent"));
+static MAPS: Lazy<Maps> = Lazy::new(|| maps().expect("the memory map is consistent"));
 
-fn maps() -> Result<(Region, Window), Error> {
+fn maps() -> Result<Maps, Error> {
     let phys = PhysAddr::new(DMA_WINDOW_PHYS);
     // SAFETY: the page tables map the window write-back, and do not change any more. If the monitor has begun, they do so by
     // way of its cache, as any cache is on the way to memory.
     let region = unsafe { Region::new(dma_window(), phys, DMA_WINDOW_LEN) }?;
-    Ok((
-        region,
-        Window::identity(phys, (DMA_WINDOW_LEN + COHERENT_LEN) as u64)?,
-    ))
+    let window = Window::identity(phys, (DMA_WINDOW_LEN + COHERENT_LEN) as u64)?;
+    Maps::new((region, window), || {
+        let (memory, phys) = upper_memory();
+        let (phys, len) = (PhysAddr::new(phys), memory.len());
+        // SAFETY: the page tables map it write-back and do not change; in this run there is memory.
+        let region = unsafe { Region::new(memory.cast(), phys, len) }?;
+        Ok((region, Window::identity(phys, len as u64)?))
+    })
 }
 
 /// The board. To be called once: its pools are there once.
@@ -69,8 +76,8 @@ pub(crate) fn boot<S: DmaSync>(caches: S) -> Result<Board<S>, Error> {
         memory: Soiled::new(&CACHED),
         // SAFETY: its memory has no cacheable mapping, and has had none since reset.
         coherent_source: unsafe { non_cacheable(&COHERENT) },
-        direct_map: DirectMap::one(&MAPS.0),
-        bus: BusMap::one(&MAPS.1),
+        direct_map: MAPS.direct_map()?,
+        bus: MAPS.bus()?,
         ledger: &LEDGER,
     };
     // SAFETY: they were made for one another from one memory map.

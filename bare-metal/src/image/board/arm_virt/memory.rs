@@ -4,6 +4,8 @@
 use core::arch::global_asm;
 use core::ptr::{self, NonNull};
 
+use crate::image::board::ecam::HostBridge;
+
 /// Where the image is linked: the boot code first, the page tables one page on.
 pub(super) const IMAGE_PHYS: u64 = 0x4020_0000;
 
@@ -34,6 +36,19 @@ pub(super) const CACHE_PHYS: u64 = 0x4800_0000;
 /// What a line of the window held when cache and memory last agreed; the monitor's alone.
 pub(super) const SYNCED_PHYS: u64 = 0x4a00_0000;
 
+/// Memory up to beyond what an edu device with 31 address lines reaches, cached; QEMU has it only if it is given so much.
+const UPPER_PHYS: u64 = 0x7fe0_0000;
+
+/// The length of that memory in bytes: half of it is within reach.
+const UPPER_LEN: usize = 4 << 20;
+
+/// The PCI host bridge with `highmem=off` (QEMU's hw/arm/virt.c: VIRT_PCIE_ECAM, VIRT_PCIE_MMIO).
+pub(super) const HOST_BRIDGE: HostBridge = HostBridge {
+    configuration: 0x3f00_0000,
+    memory: 0x1000_0000,
+    memory_len: 32 << 20,
+};
+
 /// The cached CPU pointer to the window's first byte.
 pub(crate) fn dma_window() -> NonNull<u8> {
     const ADDRESS: usize = DMA_WINDOW_PHYS as usize;
@@ -44,6 +59,14 @@ pub(crate) fn dma_window() -> NonNull<u8> {
 pub(crate) fn coherent_memory() -> NonNull<u8> {
     const ADDRESS: usize = COHERENT_PHYS as usize;
     NonNull::new(ptr::with_exposed_provenance_mut(ADDRESS)).expect("the memory is not at 0")
+}
+
+/// The upper memory: the CPU's pointer to all of it, and its first physical address.
+pub(crate) fn upper_memory() -> (NonNull<[u8]>, u64) {
+    const ADDRESS: usize = UPPER_PHYS as usize;
+    let first = NonNull::new(ptr::with_exposed_provenance_mut(ADDRESS));
+    let first = first.expect("the memory is not at 0");
+    (NonNull::slice_from_raw_parts(first, UPPER_LEN), UPPER_PHYS)
 }
 
 /// How a region behaves.
@@ -79,12 +102,19 @@ impl Region {
 }
 
 /// All that is mapped.
-pub(super) const MAP: [Region; 5] = [
+pub(super) const MAP: [Region; 8] = [
     Region::new(0x0800_0000, 128 << 20, Memory::Device),
+    Region::new(
+        HOST_BRIDGE.memory as u64,
+        HOST_BRIDGE.memory_len as u64,
+        Memory::Device,
+    ),
+    Region::new(HOST_BRIDGE.configuration as u64, 2 << 20, Memory::Device),
     Region::new(IMAGE_PHYS, 30 << 20, Memory::Code),
     Region::new(STACK_PHYS, 2 << 20, Memory::Cached),
     Region::new(DMA_WINDOW_PHYS, DMA_WINDOW_LEN as u64, Memory::Window),
     Region::new(COHERENT_PHYS, COHERENT_LEN as u64, Memory::Uncached),
+    Region::new(UPPER_PHYS, UPPER_LEN as u64, Memory::Cached),
 ];
 
 // What the linker script compares its own numbers with.

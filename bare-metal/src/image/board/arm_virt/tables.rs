@@ -1,7 +1,7 @@
 //! The translation tables are constants: nothing is written to memory before the MMU is on.
 //!
 //! Descriptors of AArch64 with a granule of 4 KiB, which are those of the Large Physical Address Extension: a level-1
-//! table of 1 GiB entries, a level-2 table of 2 MiB blocks for each of the two GiB in use. Formats: Arm ARM (DDI 0487),
+//! table of 1 GiB entries, a level-2 table of 2 MiB blocks for each of the three GiB in use. Formats: Arm ARM (DDI 0487),
 //! part D, "Translation table descriptor formats"; DDI 0406, B3.6, "Long-descriptor translation table format".
 
 use super::memory::{CACHE_PHYS, MAP, Memory, PAGE_TABLES_PHYS};
@@ -19,11 +19,11 @@ pub(crate) const WALKS: u32 = 1 << 8 | 1 << 10 | 3 << 12 | 1 << 23;
 #[repr(C, align(4096))]
 pub(crate) struct Table([u64; 512]);
 
-/// The level-1 table, a level-2 table for the first GiB (devices) and for the second (RAM); then the level-1 table and
-/// that of the second GiB once more, for when the monitor has begun.
+/// The level-1 table, a level-2 table for the first GiB (devices), for the second and for the third (RAM); then the level-1
+/// table and that of the second GiB once more, for when the monitor has begun.
 ///
 /// `always` is set in every block, `never_executed` in those that hold no code.
-pub(crate) const fn tables(always: u64, never_executed: u64) -> [Table; 5] {
+pub(crate) const fn tables(always: u64, never_executed: u64) -> [Table; 6] {
     let attributes = Attributes {
         always,
         never_executed,
@@ -32,14 +32,15 @@ pub(crate) const fn tables(always: u64, never_executed: u64) -> [Table; 5] {
         top(2),
         attributes.blocks(0, Window::Memory),
         attributes.blocks(1, Window::Memory),
-        top(4),
+        attributes.blocks(2, Window::Memory),
+        top(5),
         attributes.blocks(1, Window::Cache),
     ]
 }
 
 /// The address of the second level-1 table among the board's [`tables`].
 pub(crate) const fn shadowed_table() -> u64 {
-    table(3)
+    table(4)
 }
 
 /// Where the cached window leads.
@@ -51,11 +52,12 @@ enum Window {
     Cache,
 }
 
-/// A level-1 table: two descriptors of tables, of which the second's index is `ram`, the rest invalid.
+/// A level-1 table: three descriptors of tables, of which the second's index is `ram`, the rest invalid.
 const fn top(ram: u64) -> Table {
     let mut top = Table([0; 512]);
     top.0[0] = table(1) | NEXT_TABLE;
     top.0[1] = table(ram) | NEXT_TABLE;
+    top.0[2] = table(3) | NEXT_TABLE;
     top
 }
 
@@ -85,8 +87,8 @@ impl Attributes {
             let region = &MAP[row];
             assert!(region.phys.is_multiple_of(BLOCK) && region.len.is_multiple_of(BLOCK));
             assert!(
-                region.phys + region.len <= 2 << 30,
-                "there is a table for two GiB only"
+                region.phys + region.len <= 3 << 30,
+                "there is a table for three GiB only"
             );
 
             let phys = match (region.memory, window) {

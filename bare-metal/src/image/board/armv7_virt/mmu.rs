@@ -19,7 +19,7 @@ pub(super) const SCTLR_ON: u32 = SCTLR_OFF | 1 | 1 << 2 | 1 << 11 | 1 << 12;
 
 /// The tables. Nothing but the image is executed (XN), and nobody is at PL0.
 #[unsafe(link_section = ".page_tables")]
-pub(super) static TABLES: [Table; 5] = arm_virt::tables(0, 1 << 54);
+pub(super) static TABLES: [Table; 6] = arm_virt::tables(0, 1 << 54);
 
 /// Changes to the tables in which the cached window leads to the monitor's copy.
 ///

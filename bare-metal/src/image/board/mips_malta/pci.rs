@@ -1,15 +1,17 @@
 //! PCI configuration goes through the GT-64120's address and data registers, and no firmware has placed a BAR.
 #![expect(unsafe_code, reason = "accesses device registers")]
 
+use core::ptr::NonNull;
+
 use virtio_drivers::{
     Hal,
     transport::pci::{
         PciTransport,
-        bus::{ConfigurationAccess, DeviceFunction},
+        bus::{ConfigurationAccess, DeviceFunction, DeviceFunctionInfo},
     },
 };
 
-use super::super::virtio_pci;
+use super::super::{pci, virtio_pci};
 
 /// What drives a virtio disk on this board.
 pub(crate) type DiskTransport = PciTransport;
@@ -17,6 +19,15 @@ pub(crate) type DiskTransport = PciTransport;
 /// The `index`-th virtio disk of PCI bus 0, which is the order of the `-device` options.
 pub(crate) fn disk_transport<H: Hal>(index: usize) -> Option<DiskTransport> {
     virtio_pci::disk::<H, _>(Gt64120, Some(PCI_MEMORY), index)
+}
+
+/// The registers of the first PCI function with these numbers, if there is one, and how many bytes they have.
+pub(crate) fn pci_registers(vendor: u16, device: u16) -> Option<(NonNull<u8>, usize)> {
+    let is_wanted =
+        |info: &DeviceFunctionInfo| (info.vendor_id, info.device_id) == (vendor, device);
+    let (mut root, function) = pci::function(Gt64120, Some(PCI_MEMORY), 0, is_wanted)?;
+    let (address, len) = pci::registers(&mut root, function);
+    Some((super::device_registers(address, len), len))
 }
 
 /// Start of the bridge's first PCI memory window: the same address on the CPU's bus and on PCI.
@@ -56,7 +67,7 @@ impl ConfigurationAccess for Gt64120 {
 }
 
 /// Names a configuration register to the bridge; gives its data register, or `None` where an access would do harm.
-fn select(function: DeviceFunction, register: u8) -> Option<core::ptr::NonNull<u32>> {
+fn select(function: DeviceFunction, register: u8) -> Option<NonNull<u32>> {
     let DeviceFunction {
         bus,
         device,

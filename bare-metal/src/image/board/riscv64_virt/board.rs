@@ -6,17 +6,23 @@ use core::ptr::NonNull;
 use arch_riscv::ZicbomCaches;
 use conformance::{Check, Failure, Outcome, Report, equal};
 use dma_api::{
-    Alignment, Assembled, BusMap, DirectMap, Error, Ledger, Machine, Parts, PhysAddr, Pool, Region,
-    Slot, Snooping, UncachedAlias, Window,
+    Alignment, Assembled, Error, Ledger, Machine, Parts, PhysAddr, Pool, Region, Slot, Snooping,
+    UncachedAlias, Window,
 };
 use spin::Lazy;
 
 use super::{
     cbo::{self, CboCounts, trapped_cbo},
-    memory::{DMA_WINDOW_LEN, DMA_WINDOW_PHYS, SHADOWED_POOL_LEN, dma_window, uncached_alias},
+    memory::{
+        DMA_WINDOW_LEN, DMA_WINDOW_PHYS, SHADOWED_POOL_LEN, dma_window, uncached_alias,
+        upper_memory,
+    },
 };
 use crate::image::{
-    board::shadow::{Soiled, soil},
+    board::{
+        maps::Maps,
+        shadow::{Soiled, soil},
+    },
     calls, checks,
     counted::{Counted, Lines},
 };
@@ -34,7 +40,8 @@ pub(crate) type Board =
 
 static CACHED: Pool<4096> = Pool::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
-static MAPS: Lazy<(Region, Window)> = Lazy::new(|| maps().expect("the memory map is consistent"));
+static WINDOW: Lazy<Region> = Lazy::new(|| window().expect("the memory map is consistent"));
+static MAPS: Lazy<Maps> = Lazy::new(|| maps().expect("the memory map is consistent"));
 static BOARD: Lazy<Board> = Lazy::new(|| boot().expect("the memory map is consistent"));
 
 /// The board.
@@ -42,12 +49,22 @@ pub(crate) fn machine() -> &'static Board {
     &BOARD
 }
 
-fn maps() -> Result<(Region, Window), Error> {
+fn window() -> Result<Region, Error> {
     let phys = PhysAddr::new(DMA_WINDOW_PHYS);
     // SAFETY: the page tables map the window, and do not change any more. If the monitor has begun, they do so by way of its
     // cache, as any cache is on the way to memory.
-    let region = unsafe { Region::new(dma_window(), phys, DMA_WINDOW_LEN) }?;
-    Ok((region, Window::identity(phys, DMA_WINDOW_LEN as u64)?))
+    unsafe { Region::new(dma_window(), phys, DMA_WINDOW_LEN) }
+}
+
+fn maps() -> Result<Maps, Error> {
+    let window = Window::identity(PhysAddr::new(DMA_WINDOW_PHYS), DMA_WINDOW_LEN as u64)?;
+    Maps::new((*WINDOW, window), || {
+        let (memory, phys) = upper_memory();
+        let (phys, len) = (PhysAddr::new(phys), memory.len());
+        // SAFETY: the page tables map it and do not change; in this run there is memory.
+        let region = unsafe { Region::new(memory.cast(), phys, len) }?;
+        Ok((region, Window::identity(phys, len as u64)?))
+    })
 }
 
 fn boot() -> Result<Board, Error> {
@@ -67,9 +84,9 @@ fn boot() -> Result<Board, Error> {
         memory: Soiled::new(&CACHED),
         // SAFETY: the page tables map both to the same memory, the window by way of the monitor's cache if it has begun.
         // QEMU has no other cache.
-        coherent_source: unsafe { UncachedAlias::new(MAPS.0, uncached_alias()) },
-        direct_map: DirectMap::one(&MAPS.0),
-        bus: BusMap::one(&MAPS.1),
+        coherent_source: unsafe { UncachedAlias::new(*WINDOW, uncached_alias()) },
+        direct_map: MAPS.direct_map()?,
+        bus: MAPS.bus()?,
         ledger: &LEDGER,
     };
     // SAFETY: they were made for one another from one memory map.

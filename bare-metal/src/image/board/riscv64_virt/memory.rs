@@ -4,6 +4,8 @@
 use core::arch::global_asm;
 use core::ptr::{self, NonNull};
 
+use crate::image::board::ecam::HostBridge;
+
 /// Where the image is linked, and where QEMU enters it: the page tables are one page on.
 pub(super) const IMAGE_PHYS: u64 = 0x8000_0000;
 
@@ -31,6 +33,22 @@ pub(super) const CACHE_PHYS: u64 = 0x8800_0000;
 /// What a line of the window held when cache and memory last agreed; M-mode's alone.
 pub(super) const SYNCED_PHYS: u64 = 0x8a00_0000;
 
+/// Memory up to beyond what an edu device with 32 address lines reaches; QEMU has it only if it is given so much.
+const UPPER_PHYS: u64 = 0xffe0_0000;
+
+/// Where the CPU sees it.
+const UPPER_VIRT: u64 = 0xe000_0000;
+
+/// The length of that memory in bytes: half of it is within reach.
+const UPPER_LEN: usize = 4 << 20;
+
+/// The PCI host bridge (QEMU's hw/riscv/virt.c: VIRT_PCIE_ECAM, VIRT_PCIE_MMIO).
+pub(super) const HOST_BRIDGE: HostBridge = HostBridge {
+    configuration: 0x3000_0000,
+    memory: 0x4000_0000,
+    memory_len: 32 << 20,
+};
+
 /// From a byte of the window to the same byte in the alias.
 const ALIAS_OFFSET: u64 = 0x4000_0000;
 
@@ -47,6 +65,14 @@ pub(crate) fn dma_window() -> NonNull<u8> {
 pub(crate) fn uncached_alias() -> NonNull<u8> {
     const ADDRESS: usize = (DMA_WINDOW_PHYS + ALIAS_OFFSET) as usize;
     NonNull::new(ptr::with_exposed_provenance_mut(ADDRESS)).expect("the alias is not at 0")
+}
+
+/// The upper memory: the CPU's pointer to all of it, and its first physical address.
+pub(crate) fn upper_memory() -> (NonNull<[u8]>, u64) {
+    const ADDRESS: usize = UPPER_VIRT as usize;
+    let first = NonNull::new(ptr::with_exposed_provenance_mut(ADDRESS));
+    let first = first.expect("the memory is not at 0");
+    (NonNull::slice_from_raw_parts(first, UPPER_LEN), UPPER_PHYS)
 }
 
 /// What may be done in a region.
@@ -87,8 +113,14 @@ impl Region {
 }
 
 /// All that is mapped, except for the test device's page.
-pub(super) const MAP: [Region; 5] = [
+pub(super) const MAP: [Region; 8] = [
     Region::same(0x1000_0000, 2 << 20, Memory::Data),
+    Region::same(HOST_BRIDGE.configuration as u64, 2 << 20, Memory::Data),
+    Region::same(
+        HOST_BRIDGE.memory as u64,
+        HOST_BRIDGE.memory_len as u64,
+        Memory::Data,
+    ),
     Region::same(IMAGE_PHYS, 32 << 20, Memory::Code),
     Region::same(STACK_PHYS, 2 << 20, Memory::Data),
     Region::same(DMA_WINDOW_PHYS, DMA_WINDOW_LEN as u64, Memory::Window),
@@ -97,6 +129,12 @@ pub(super) const MAP: [Region; 5] = [
         phys: DMA_WINDOW_PHYS,
         len: DMA_WINDOW_LEN as u64,
         memory: Memory::Alias,
+    },
+    Region {
+        virt: UPPER_VIRT,
+        phys: UPPER_PHYS,
+        len: UPPER_LEN as u64,
+        memory: Memory::Data,
     },
 ];
 

@@ -18,7 +18,7 @@ pub(super) struct Table([u64; 512]);
 
 /// All tables, at [`PAGE_TABLES_PHYS`], in the order of [`Place`].
 #[unsafe(link_section = ".page_tables")]
-static TABLES: [Table; 10] = [
+static TABLES: [Table; 11] = [
     root(Place::Ram, Place::Alias),
     root(Place::Ram, Place::UncachedAlias),
     root(Place::ShadowedRam, Place::Alias),
@@ -29,6 +29,7 @@ static TABLES: [Table; 10] = [
     megapages(2, Window::Cache, Pbmt::Pma),
     megapages(3, Window::Memory, Pbmt::Pma),
     megapages(3, Window::Memory, Pbmt::Nc),
+    megapages(1, Window::Memory, Pbmt::Pma),
 ];
 
 /// A table's index in [`TABLES`].
@@ -51,10 +52,12 @@ enum Place {
     Ram,
     /// The third GiB, where the window leads to the monitor's copy.
     ShadowedRam,
-    /// The fourth GiB: the alias, as the window is.
+    /// The fourth GiB: the alias, as the window is, and the upper memory.
     Alias,
-    /// The fourth GiB: the alias, NC.
+    /// The fourth GiB: the alias, NC, and the upper memory.
     UncachedAlias,
+    /// The second GiB: PCI memory.
+    Pci,
 }
 
 /// Where the cached window leads.
@@ -126,6 +129,7 @@ const fn entry(phys: u64, flags: u64) -> u64 {
 const fn root(ram: Place, alias: Place) -> Table {
     let mut table = Table([0; 512]);
     table.0[0] = entry(place(Place::Low), V);
+    table.0[1] = entry(place(Place::Pci), V);
     table.0[2] = entry(place(ram), V);
     table.0[3] = entry(place(alias), V);
     table

@@ -4,12 +4,15 @@
 use arch_x86::{FlushedCaches, Snooped, Uncached, uncached};
 use conformance::{Check, Report, equal};
 use dma_api::{
-    Alignment, Assembled, BusMap, DirectMap, DmaSync, Error, Ledger, Machine, Parts, PhysAddr,
-    Pool, Region, Slot, Snooping, Window, pointer_at_offset,
+    Alignment, Assembled, DmaSync, Error, Ledger, Machine, Parts, PhysAddr, Pool, Region, Slot,
+    Snooping, Window, pointer_at_offset,
 };
 use spin::Lazy;
 
-use super::{COHERENT_LEN, COHERENT_PHYS, DMA_WINDOW_LEN, DMA_WINDOW_PHYS, engine::Identity};
+use super::{
+    super::maps::Maps, COHERENT_LEN, COHERENT_PHYS, DMA_WINDOW_LEN, DMA_WINDOW_PHYS, UPPER_LEN,
+    UPPER_PHYS, engine::Identity, identity,
+};
 use crate::image::{checks, counted::Counted};
 
 /// Every device of a PC snoops.
@@ -30,7 +33,7 @@ type Pc<S, const EVERYTHING_SNOOPS: bool> = Assembled<
 static CACHED: Pool<4096> = Pool::new();
 static COHERENT: Pool<256> = Pool::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
-static MAPS: Lazy<(Region, Window)> = Lazy::new(|| boot().expect("the memory map is consistent"));
+static MAPS: Lazy<Maps> = Lazy::new(|| boot().expect("the memory map is consistent"));
 static BOARD: Lazy<Board> = Lazy::new(|| {
     // SAFETY: the disks are PCI functions of the chip set, which never ask not to snoop.
     pc(unsafe { Snooped::new() })
@@ -46,7 +49,7 @@ pub(crate) fn machine() -> &'static Board {
 }
 
 /// Gives the pools their memory, and says where it is seen.
-fn boot() -> Result<(Region, Window), Error> {
+fn boot() -> Result<Maps, Error> {
     let (phys, unit) = (PhysAddr::new(DMA_WINDOW_PHYS), Alignment::new(256)?);
     let window = Window::identity(phys, (DMA_WINDOW_LEN + COHERENT_LEN) as u64)?;
     let cached = pointer_at_offset(window.phys(), 0)?;
@@ -57,22 +60,24 @@ fn boot() -> Result<(Region, Window), Error> {
     // SAFETY: as above.
     unsafe { COHERENT.adopt(coherent, PhysAddr::new(COHERENT_PHYS), COHERENT_LEN, unit) }?;
     // SAFETY: the page tables never change.
-    Ok((
-        unsafe { Region::new(cached, phys, DMA_WINDOW_LEN) }?,
-        window,
-    ))
+    let region = unsafe { Region::new(cached, phys, DMA_WINDOW_LEN) }?;
+    Maps::new((region, window), || {
+        let (phys, len) = (PhysAddr::new(UPPER_PHYS), UPPER_LEN);
+        // SAFETY: as above; in this run there is memory.
+        let region = unsafe { Region::new(identity(UPPER_PHYS), phys, len) }?;
+        Ok((region, Window::identity(phys, len as u64)?))
+    })
 }
 
 fn pc<S: DmaSync, const EVERYTHING_SNOOPS: bool>(caches: S) -> Pc<S, EVERYTHING_SNOOPS> {
-    let (region, window) = &*MAPS;
     let parts = Parts {
         sync: Counted::new(caches),
         memory: &CACHED,
         // SAFETY: its one mapping is uncached, and the boot code has executed WBINVD since (SDM volume 3, 12.12.4 "Programming
         // the PAT": the change of a page's memory type).
         coherent_source: unsafe { uncached(&COHERENT) },
-        direct_map: DirectMap::one(region),
-        bus: BusMap::one(window),
+        direct_map: MAPS.direct_map().expect("the memory map is consistent"),
+        bus: MAPS.bus().expect("the memory map is consistent"),
         ledger: &LEDGER,
     };
     // SAFETY: they were made for one another from one memory map; it is the snooped PC on which everything snoops.

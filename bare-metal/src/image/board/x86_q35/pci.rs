@@ -3,16 +3,18 @@
 //! Why not the memory-mapped space: its base depends on the firmware, the ports do not.
 #![expect(unsafe_code, reason = "accesses device registers")]
 
+use core::ptr::NonNull;
+
 use virtio_drivers::{
     Hal,
     transport::pci::{
         PciTransport,
-        bus::{ConfigurationAccess, DeviceFunction},
+        bus::{ConfigurationAccess, DeviceFunction, DeviceFunctionInfo},
     },
 };
 
 use super::{
-    super::virtio_pci,
+    super::{pci, virtio_pci},
     port::{in_32, out_32},
 };
 
@@ -22,6 +24,15 @@ pub(crate) type DiskTransport = PciTransport;
 /// The `index`-th virtio disk of PCI bus 0, which is the order of the `-device` options.
 pub(crate) fn disk_transport<H: Hal>(index: usize) -> Option<DiskTransport> {
     virtio_pci::disk::<H, _>(ConfigurationPorts, None, index)
+}
+
+/// The registers of the first PCI function with these numbers, if there is one, and how many bytes they have.
+pub(crate) fn pci_registers(vendor: u16, device: u16) -> Option<(NonNull<u8>, usize)> {
+    let is_wanted =
+        |info: &DeviceFunctionInfo| (info.vendor_id, info.device_id) == (vendor, device);
+    let (mut root, function) = pci::function(ConfigurationPorts, None, 0, is_wanted)?;
+    let (address, len) = pci::registers(&mut root, function);
+    Some((super::device_registers(address, len), len))
 }
 
 /// CONFIG_ADDRESS and CONFIG_DATA (PCI Local Bus 3.0, section 3.2.2.3.2).
