@@ -92,7 +92,7 @@ pub use observe::{DeviceEvent, DeviceNotice, Event, Notice};
 pub use pool::Pool;
 pub use ring::Ring;
 pub use segments::Segments;
-pub use slots::{BounceCounts, BouncePool, SlotWord};
+pub use slots::{BounceCounts, BouncePool, SLOTS_PER_WORD, SlotWord};
 pub use source::{CoherentSource, NoCoherentMemory, UncachedAlias, UncachedMemory};
 pub use streaming::{CpuOwned, DeviceOwned};
 pub use sync::{DmaSync, Levels};

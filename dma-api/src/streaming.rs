@@ -205,6 +205,11 @@ impl<M: Machine + Clone, D: Direction> CpuOwned<M, D> {
 }
 
 impl<M: Machine, D: Direction> CpuOwned<M, D> {
+    /// The pointer that the address comes from.
+    pub(crate) const fn memory(&self) -> NonNull<[u8]> {
+        self.mapping.memory
+    }
+
     /// Length in bytes, at least 1.
     #[must_use]
     pub const fn len_bytes(&self) -> usize {
