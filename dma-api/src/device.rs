@@ -58,6 +58,12 @@ impl<M: Machine> Quiesced<'_, M> {
         &self.0.machine
     }
 
+    /// Tells the machine that something leaves quarantine.
+    #[track_caller]
+    pub(crate) fn tell_unquarantined(&self, dma: DmaRange) {
+        self.0.tell(DeviceEvent::Unquarantined { dma });
+    }
+
     /// Gives back all buffers and coherent memory that were dropped while this device owned them, as far as the ledger
     /// had room for them. Returns how many.
     #[expect(
@@ -69,7 +75,7 @@ impl<M: Machine> Quiesced<'_, M> {
         let Device { machine, id, .. } = self.0;
         let mut released: usize = 0;
         while let Some((dma, holding)) = machine.ledger().take_quarantined(*id) {
-            self.0.tell(DeviceEvent::Unquarantined { dma });
+            self.tell_unquarantined(dma);
             machine::release(machine, holding);
             released = released.saturating_add(1);
         }

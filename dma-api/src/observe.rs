@@ -124,7 +124,7 @@ pub enum DeviceEvent {
     /// The proof that it is quiet releases one buffer or coherent memory from quarantine, which is about to go back to
     /// whom it came from.
     Unquarantined {
-        /// Where the device saw it.
+        /// Where the device saw it; of a loan that bounced, all slots of a pool that it had.
         dma: DmaRange,
     },
 }

@@ -293,6 +293,13 @@ impl<M: Machine> BouncePool<M> {
         });
     }
 
+    /// Where devices see a run of slots.
+    fn segment(&self, first: usize, slots: usize) -> Option<DmaRange> {
+        let offset = first.checked_mul(self.slot_len())? as u64;
+        let len = slots.checked_mul(self.slot_len())? as u64;
+        DmaRange::new(self.dma.start().checked_add(offset)?, len).ok()
+    }
+
     fn request(&self, limits: &Limits, shape: Shape) -> Option<Request> {
         let offset = self.dma.start().get().wrapping_sub(self.phys.start().get());
         let phys = |dma: u64| PhysAddr::new(dma.wrapping_sub(offset));
@@ -381,19 +388,23 @@ impl Books<[SlotWord]> {
         counts.copied_out = counts.copied_out.saturating_add(copied_out);
     }
 
-    /// Frees one run in quarantine of the device.
-    fn release_one(&mut self, device: DeviceId) -> Option<usize> {
+    /// One run of the device's leaves quarantine, still taken: its first slot, and how many it has.
+    fn leave_quarantine(&mut self, device: DeviceId) -> Option<(usize, usize)> {
         let mut places = self.words.iter_mut().flat_map(|word| &mut word.quarantined);
         let first =
             places.position(|place| matches!(place, Some((owner, _)) if *owner == device))?;
         let (word, bit) = locate(first);
         let place = self.words.get_mut(word)?.quarantined.get_mut(bit)?;
         let (_, slots) = place.take()?;
+        Some((first, slots))
+    }
+
+    /// A run that has left quarantine is free.
+    fn release(&mut self, first: usize, slots: usize) {
         let before = self.counts.in_use;
         self.set(first, slots, false);
         let bytes = before.saturating_sub(self.counts.in_use);
         self.counts.quarantined = self.counts.quarantined.saturating_sub(bytes);
-        Some(first)
     }
 }
 
@@ -405,16 +416,19 @@ const fn locate(slot: usize) -> (usize, usize) {
 impl<M: Machine> Quiesced<'_, M> {
     /// Frees the slots of `pool` that loans to this device held when they were dropped while it owned them. Returns how
     /// many loans.
+    #[track_caller]
     pub fn release_bounced(&self, pool: &BouncePool<M>) -> usize {
         let mut released: usize = 0;
         if pool.belongs_to(self.machine()).is_err() {
             return released;
         }
-        while pool
-            .books
-            .with(|books| books.release_one(self.device()))
-            .is_some()
-        {
+        let device = self.device();
+        while let Some((first, slots)) = pool.books.with(|books| books.leave_quarantine(device)) {
+            // Nobody else has the slots before whoever watches knows that they are free.
+            if let Some(dma) = pool.segment(first, slots) {
+                self.tell_unquarantined(dma);
+            }
+            pool.books.with(|books| books.release(first, slots));
             released = released.saturating_add(1);
         }
         released

@@ -149,15 +149,15 @@ impl<const N: usize> Tables<N> {
 
     /// Forgets what quarantine releases.
     pub(super) fn unquarantine(&mut self, device: DeviceId, dma: DmaRange) {
-        let theirs =
-            |life: &Life| (life.device, life.dma, life.state) == (device, dma, State::Quarantined);
+        // Slots of a pool leave it together, with all that one loan had there.
+        let theirs = |life: &Life| {
+            (life.device, life.state) == (device, State::Quarantined) && dma.contains(life.dma)
+        };
         // What is not there was not followed: a device has no other way into quarantine than a notice.
-        if let Some(slot) = self
-            .lives
-            .iter_mut()
-            .find(|slot| slot.as_ref().is_some_and(theirs))
-        {
-            *slot = None;
+        for slot in &mut self.lives {
+            if slot.as_ref().is_some_and(theirs) {
+                *slot = None;
+            }
         }
     }
 
