@@ -31,7 +31,8 @@ pub struct LoanCost {
     pub bytes_bounced: usize,
     /// Bytes that are copied in all, if the device writes all that it can.
     pub bytes_copied: usize,
-    /// Operations on cache lines in all, at hand-over and hand-back.
+    /// Operations on cache lines in all, at hand-over and hand-back, as far as lines hold bytes of the loan: those that pad
+    /// a slot's granule are not counted, and a line in which two stretches meet is counted for both.
     pub lines_maintained: usize,
     /// Waits for completion.
     pub completions: usize,
