@@ -100,21 +100,20 @@ golden_hand_back:
     beqz $1, .L1
     nop
     lbu $1, 37($7)
-    andi $1, $1, 1
-    beqz $1, .L1
+    addiu $10, $zero, 1
+    bne $1, $10, .L1
     nop
     lw $3, 28($7)
     lbu $1, 36($7)
-    addiu $7, $zero, 1
-    bne $1, $7, .L2
-    subu $8, $5, $6
+    subu $9, $5, $6
+    bne $1, $10, .L2
+    addiu $8, $3, -1
     beqz $3, .L3
     nop
-    addu $1, $4, $8
-    addiu $7, $3, -1
-    and $1, $7, $1
+    addu $1, $4, $9
+    and $1, $8, $1
     addu $1, $1, $6
-    and $6, $7, $4
+    and $6, $8, $4
     addu $7, $3, $6
     subu $4, $4, $6
     addu $5, $7, $5
@@ -129,11 +128,10 @@ golden_hand_back:
 .L2:
     beqz $3, .L6
     nop
-    addu $1, $4, $8
-    addiu $7, $3, -1
-    and $1, $7, $1
+    addu $1, $4, $9
+    and $1, $8, $1
     addu $1, $1, $6
-    and $6, $7, $4
+    and $6, $8, $4
     addu $7, $3, $6
     subu $4, $4, $6
     addu $5, $7, $5
@@ -164,15 +162,15 @@ golden_hand_over:
     lw $1, 80($4)
     lw $7, 32($4)
     lw $6, 40($4)
-    addiu $9, $zero, 1
+    addiu $10, $zero, 1
     lw $3, 28($1)
     lbu $1, 36($1)
-    bne $1, $9, .L2
-    subu $8, $6, $7
+    subu $9, $6, $7
+    bne $1, $10, .L2
+    addiu $8, $3, -1
     beqz $3, .L3
     nop
-    addu $1, $2, $8
-    addiu $8, $3, -1
+    addu $1, $2, $9
     and $1, $8, $1
     addu $1, $1, $7
     and $7, $8, $2
@@ -190,8 +188,7 @@ golden_hand_over:
 .L2:
     beqz $3, .L6
     nop
-    addu $1, $2, $8
-    addiu $8, $3, -1
+    addu $1, $2, $9
     and $1, $8, $1
     addu $1, $1, $7
     and $7, $8, $2
@@ -315,150 +312,153 @@ golden_round_trip:
     addiu $1, $zero, 7
     sb $1, 0($2)
 .L1:
+    lbu $1, 88($4)
+    andi $1, $1, 1
+    beqz $1, .L2
+    nop
     lw $6, 32($4)
     lw $5, 40($4)
-    lbu $1, 88($4)
-    lw $8, 80($4)
-    andi $4, $1, 1
-    beqz $4, .L2
-    subu $7, $5, $6
-    lbu $1, 37($8)
+    lw $4, 80($4)
     addiu $10, $zero, 1
+    lw $8, 28($4)
+    lbu $1, 37($4)
+    subu $7, $5, $6
     bne $1, $10, .L3
-    nop
-    lw $9, 28($8)
-    lbu $1, 36($8)
+    addiu $9, $8, -1
+    lbu $1, 36($4)
     bne $1, $10, .L4
     nop
-    beqz $9, .L5
+    beqz $8, .L5
     nop
-    addiu $10, $9, -1
     addu $1, $2, $7
-    and $11, $10, $2
-    and $1, $10, $1
-    addu $10, $9, $11
+    and $10, $9, $2
+    and $1, $9, $1
+    addu $9, $8, $10
+    subu $10, $2, $10
     addu $1, $1, $6
-    subu $11, $2, $11
-    addu $10, $10, $5
-    subu $10, $10, $1
+    addu $9, $9, $5
+    subu $9, $9, $1
 .L6:
-    cache 25, 0($11)
-    subu $10, $10, $9
-    bnez $10, .L6
-    addu $11, $11, $9
+    cache 25, 0($10)
+    subu $9, $9, $8
+    bnez $9, .L6
+    addu $10, $10, $8
     j .L7
     nop
-.L3:
-    lw $9, 28($8)
-    beqz $9, .L8
+.L2:
+    sync
+    sync
+    bnez $3, .L8
     nop
-    addiu $10, $9, -1
+    j .L9
+    nop
+.L3:
+    beqz $8, .L10
+    nop
     addu $1, $2, $7
-    and $11, $10, $2
-    and $1, $10, $1
-    addu $10, $9, $11
+    and $10, $9, $2
+    and $1, $9, $1
+    addu $9, $8, $10
+    subu $10, $2, $10
     addu $1, $1, $6
-    subu $11, $2, $11
-    addu $10, $10, $5
-    subu $10, $10, $1
-.L9:
-    cache 21, 0($11)
-    subu $10, $10, $9
-    bnez $10, .L9
-    addu $11, $11, $9
+    addu $9, $9, $5
+    subu $9, $9, $1
+.L11:
+    cache 21, 0($10)
+    subu $9, $9, $8
+    bnez $9, .L11
+    addu $10, $10, $8
     j .L7
     nop
 .L4:
-    beqz $9, .L10
+    beqz $8, .L12
     nop
-    addiu $10, $9, -1
     addu $1, $2, $7
-    and $11, $10, $2
-    and $1, $10, $1
-    addu $10, $9, $11
+    and $10, $9, $2
+    and $1, $9, $1
+    addu $9, $8, $10
+    subu $10, $2, $10
     addu $1, $1, $6
-    subu $11, $2, $11
-    addu $10, $10, $5
-    subu $10, $10, $1
-.L11:
-    cache 21, 0($11)
-    subu $10, $10, $9
-    bnez $10, .L11
-    addu $11, $11, $9
+    addu $9, $9, $5
+    subu $9, $9, $1
+.L13:
+    cache 21, 0($10)
+    subu $9, $9, $8
+    bnez $9, .L13
+    addu $10, $10, $8
     j .L7
     nop
-.L8:
+.L10:
     j .L7
     nop
 .L5:
     j .L7
     nop
-.L10:
+.L12:
 .L7:
     sync
-.L2:
+    addiu $10, $zero, 1
     sync
     sync
-    beqz $4, .L12
+    lbu $1, 37($4)
+    bne $1, $10, .L14
     nop
-    lbu $1, 37($8)
-    andi $1, $1, 1
-    beqz $1, .L12
-    nop
-    lw $4, 28($8)
-    lbu $1, 36($8)
-    addiu $8, $zero, 1
-    bne $1, $8, .L13
-    nop
-    beqz $4, .L14
+    lw $8, 28($4)
+    lbu $1, 36($4)
+    bne $1, $10, .L15
+    addiu $9, $8, -1
+    beqz $8, .L16
     nop
     addu $1, $2, $7
-    addiu $7, $4, -1
-    and $1, $7, $1
+    and $1, $9, $1
     addu $1, $1, $6
-    and $6, $7, $2
-    addu $7, $4, $6
-    subu $6, $2, $6
-    addu $5, $7, $5
-    subu $5, $5, $1
-.L15:
-    cache 17, 0($6)
-    subu $5, $5, $4
-    bnez $5, .L15
-    addu $6, $6, $4
-    j .L16
-    nop
-.L13:
-    beqz $4, .L17
-    nop
-    addu $1, $2, $7
-    addiu $7, $4, -1
-    and $1, $7, $1
-    addu $1, $1, $6
-    and $6, $7, $2
-    addu $7, $4, $6
-    subu $6, $2, $6
-    addu $5, $7, $5
-    subu $5, $5, $1
-.L18:
-    cache 21, 0($6)
-    subu $5, $5, $4
-    bnez $5, .L18
-    addu $6, $6, $4
-    j .L16
-    nop
-.L14:
-    j .L16
-    nop
+    and $6, $9, $2
+    addu $4, $8, $6
+    addu $4, $4, $5
+    subu $5, $2, $6
+    subu $4, $4, $1
 .L17:
+    cache 17, 0($5)
+    subu $4, $4, $8
+    bnez $4, .L17
+    addu $5, $5, $8
+    j .L18
+    nop
+.L15:
+    beqz $8, .L19
+    nop
+    addu $1, $2, $7
+    and $1, $9, $1
+    addu $1, $1, $6
+    and $6, $9, $2
+    addu $4, $8, $6
+    addu $4, $4, $5
+    subu $5, $2, $6
+    subu $4, $4, $1
+.L20:
+    cache 21, 0($5)
+    subu $4, $4, $8
+    bnez $4, .L20
+    addu $5, $5, $8
+.L18:
+    sync
+    bnez $3, .L8
+    nop
+    j .L9
+    nop
 .L16:
     sync
-.L12:
-    beqz $3, .L19
+.L14:
+    beqz $3, .L9
     nop
+.L8:
     lbu $2, 0($2)
     jr $ra
     nop
 .L19:
+    sync
+    bnez $3, .L8
+    nop
+.L9:
     jr $ra
     addiu $2, $zero, 0

@@ -153,54 +153,54 @@ golden_no_snoop_hand_back:
     pushl %esi
     subl $8, %esp
     movl 60(%esp), %eax
-    movl 108(%esp), %esi
-    movb 116(%esp), %bh
-    movl 68(%esp), %ecx
-    movl 96(%esp), %edi
+    movl 108(%esp), %ecx
+    movzbl 116(%esp), %ebx
+    movl 68(%esp), %edi
+    movl 96(%esp), %esi
     movl %eax, (%esp)
+    movl 32(%ecx), %edx
     movl 92(%esp), %eax
-    movl 32(%esi), %edx
-    movb 40(%esi), %bl
-    cmpb $1, %bh
+    movzbl 40(%ecx), %ecx
+    cmpb $1, %bl
     lfence
     jne .L1
-    movl %ecx, %ebp
-    movl %edi, 4(%esp)
+    movl %edi, %ebp
+    movl %esi, 4(%esp)
     leal -1(%edx), %esi
-    movl %eax, %edi
+    movl %eax, %ebx
     subl (%esp), %ebp
     mfence
     addl %eax, %ebp
     andl %esi, %ebp
     andl %eax, %esi
-    subl %esi, %edi
-    testb $1, %bl
+    subl %esi, %ebx
+    testb $1, %cl
     je .L2
     addl (%esp), %ebp
     addl %edx, %esi
-    addl %ecx, %esi
+    addl %edi, %esi
     subl %ebp, %esi
 .L3:
-    clflushopt (%edi)
-    addl %edx, %edi
+    clflushopt (%ebx)
+    addl %edx, %ebx
     subl %edx, %esi
     jne .L3
     jmp .L4
 .L2:
     addl (%esp), %ebp
     addl %edx, %esi
-    addl %ecx, %esi
+    addl %edi, %esi
     subl %ebp, %esi
 .L5:
-    clflush (%edi)
-    addl %edx, %edi
+    clflush (%ebx)
+    addl %edx, %ebx
     subl %edx, %esi
     jne .L5
 .L4:
     mfence
-    movl 4(%esp), %edi
+    movl 4(%esp), %esi
 .L1:
-    testl %edi, %edi
+    testl %esi, %esi
     je .L6
     movzbl (%eax), %eax
     jmp .L7
@@ -219,69 +219,80 @@ golden_no_snoop_hand_over:
     pushl %ebx
     pushl %edi
     pushl %esi
-    subl $8, %esp
-    movl 132(%esp), %eax
-    movl 76(%esp), %ecx
-    movl 92(%esp), %ebx
-    cmpb $1, 116(%esp)
+    subl $12, %esp
+    movl 136(%esp), %eax
+    movl 80(%esp), %edx
+    movl 96(%esp), %ecx
+    cmpb $1, 120(%esp)
     jne .L1
-    movl 108(%esp), %eax
-    movl 68(%esp), %edx
-    movl %ecx, 4(%esp)
-    movl 60(%esp), %ecx
-    movl %ebx, (%esp)
-    movl 32(%eax), %esi
-    movl %edx, %ebp
-    subl %ecx, %ebp
-    addl %ebx, %ebp
-    leal -1(%esi), %edi
-    andl %edi, %ebp
-    andl %ebx, %edi
-    subl %edi, %ebx
-    cmpb $0, 41(%eax)
-    movzbl 40(%eax), %eax
-    mfence
-    je .L2
-    addl %esi, %edi
+    movl %edx, 8(%esp)
+    movl 72(%esp), %edi
+    movl 112(%esp), %edx
+    movl 64(%esp), %eax
+    movl %edi, %ebp
+    movl 32(%edx), %esi
+    subl %eax, %ebp
+    cmpb $1, 41(%edx)
+    leal -1(%esi), %ebx
+    jne .L2
+    movzbl 40(%edx), %edx
+    movl %eax, 4(%esp)
     addl %ecx, %ebp
-    addl %edx, %edi
-    subl %ebp, %edi
-    testb $1, %al
+    leal -1(%esi), %eax
+    andl %ecx, %ebx
+    andl %eax, %ebp
+    movb %dl, 3(%esp)
+    movl %ecx, %edx
+    mfence
+    subl %ebx, %edx
+    testb $1, 3(%esp)
     je .L3
-    movl 132(%esp), %eax
-.L4:
-    clflushopt (%ebx)
+    addl 4(%esp), %ebp
     addl %esi, %ebx
-    subl %esi, %edi
+    addl %edi, %ebx
+    subl %ebp, %ebx
+.L4:
+    clflushopt (%edx)
+    addl %esi, %edx
+    subl %esi, %ebx
     jne .L4
     jmp .L5
 .L2:
-    movl 132(%esp), %eax
-    addl %esi, %edi
+    movl %ebx, %edx
     addl %ecx, %ebp
-    addl %edx, %edi
+    andl %ecx, %ebx
+    addl %esi, %edi
+    mfence
+    andl %edx, %ebp
+    movl %ecx, %edx
+    addl %ebx, %edi
+    addl %eax, %ebp
+    subl %ebx, %edx
     subl %ebp, %edi
 .L6:
-    clwb (%ebx)
-    addl %esi, %ebx
+    clwb (%edx)
+    addl %esi, %edx
     subl %esi, %edi
     jne .L6
     jmp .L5
 .L3:
-    movl 132(%esp), %eax
-.L7:
-    clflush (%ebx)
+    addl 4(%esp), %ebp
     addl %esi, %ebx
-    subl %esi, %edi
+    addl %edi, %ebx
+    subl %ebp, %ebx
+.L7:
+    clflush (%edx)
+    addl %esi, %edx
+    subl %esi, %ebx
     jne .L7
 .L5:
     mfence
-    movl 4(%esp), %ecx
-    movl (%esp), %ebx
+    movl 136(%esp), %eax
+    movl 8(%esp), %edx
 .L1:
     mfence
-    movl %ecx, (%eax)
-    addl $8, %esp
+    movl %edx, (%eax)
+    addl $12, %esp
     popl %esi
     popl %edi
     popl %ebx
@@ -333,7 +344,7 @@ golden_probe:
     pushl %edi
     calll _RNvNtCs_8arch_x868geometry6decode
     addl $16, %esp
-    cmpl $35, 48(%esp)
+    cmpl $36, 48(%esp)
     jne .L1
     movl 52(%esp), %esi
 .L1:
@@ -387,7 +398,7 @@ golden_snooped_loan:
     pushl %ebx
     calll _RNvMs3_NtCs_7dma_api3mapNtB5_9DirectMap7to_phys
     addl $16, %esp
-    cmpl $35, 24(%esp)
+    cmpl $36, 24(%esp)
     jne .L1
     movl 16(%edi), %edx
     movl 20(%edi), %esi
@@ -406,7 +417,7 @@ golden_snooped_loan:
     pushl %ebx
     calll _RNvMs_NtCs_7dma_api3mapNtB4_6BusMap6to_dma
     addl $24, %esp
-    cmpl $35, 24(%esp)
+    cmpl $36, 24(%esp)
     jne .L1
     movl 32(%esp), %eax
     movl 44(%esp), %ebx

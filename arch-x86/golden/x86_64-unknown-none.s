@@ -199,7 +199,7 @@ golden_no_snoop_hand_back:
     retq
 
 golden_no_snoop_hand_over:
-    pushq %r14
+    pushq %rbp
     pushq %rbx
     leaq 24(%rsp), %rax
     movq 64(%rsp), %rcx
@@ -207,52 +207,60 @@ golden_no_snoop_hand_over:
     jne .L1
     movq 32(%rsp), %r10
     movq 40(%rsp), %rdx
-    movq 80(%rsp), %r14
-    movq %rdx, %r9
-    subq %r10, %r9
-    movq 64(%r14), %rsi
+    movq 80(%rsp), %r9
+    movq %rdx, %r8
+    subq %r10, %r8
+    movq 64(%r9), %rsi
     leaq -1(%rsi), %r11
-    movzbl 80(%r14), %ebx
-    addq %rcx, %r9
-    andq %r11, %r9
-    andq %rcx, %r11
-    movq %rcx, %r8
-    subq %r11, %r8
-    cmpb $0, 81(%r14)
+    cmpb $1, 81(%r9)
+    jne .L2
+    movzbl 80(%r9), %ebp
     mfence
-    je .L2
+    addq %rcx, %r8
+    movq %r11, %rbx
+    andq %rcx, %rbx
+    movq %rcx, %r9
+    subq %rbx, %r9
+    andq %r11, %r8
     addq %rsi, %rdx
-    addq %r11, %rdx
+    addq %rbx, %rdx
     subq %r10, %rdx
-    subq %r9, %rdx
-    xorl %r9d, %r9d
-    testb $1, %bl
+    subq %r8, %rdx
+    xorl %r8d, %r8d
+    testb $1, %bpl
     je .L3
 .L4:
-    leaq (%r8,%r9), %r10
+    leaq (%r9,%r8), %r10
     clflushopt (%r10)
-    addq %rsi, %r9
-    cmpq %r9, %rdx
+    addq %rsi, %r8
+    cmpq %r8, %rdx
     jne .L4
     jmp .L5
 .L3:
-    leaq (%r8,%r9), %r10
+    leaq (%r9,%r8), %r10
     clflush (%r10)
-    addq %rsi, %r9
-    cmpq %r9, %rdx
+    addq %rsi, %r8
+    cmpq %r8, %rdx
     jne .L3
     jmp .L5
 .L2:
+    mfence
+    addq %rcx, %r8
+    movq %r11, %rbx
+    andq %rcx, %rbx
+    movq %rcx, %r9
+    subq %rbx, %r9
+    andq %r11, %r8
     addq %rsi, %rdx
-    addq %r11, %rdx
+    addq %rbx, %rdx
     subq %r10, %rdx
-    subq %r9, %rdx
-    xorl %r9d, %r9d
+    subq %r8, %rdx
+    xorl %r8d, %r8d
 .L6:
-    leaq (%r8,%r9), %r10
+    leaq (%r9,%r8), %r10
     clwb (%r10)
-    addq %rsi, %r9
-    cmpq %r9, %rdx
+    addq %rsi, %r8
+    cmpq %r8, %rdx
     jne .L6
 .L5:
     mfence
@@ -261,7 +269,7 @@ golden_no_snoop_hand_over:
     movl 24(%rax), %eax
     movl %eax, (%rdi)
     popq %rbx
-    popq %r14
+    popq %rbp
     retq
 
 golden_probe:
@@ -300,7 +308,7 @@ golden_probe:
     leaq 16(%rsp), %rdx
     leaq 32(%rsp), %rcx
     callq _RNvNtCs_8arch_x868geometry6decode
-    cmpl $35, 48(%rsp)
+    cmpl $36, 48(%rsp)
     jne .L1
     movq 56(%rsp), %rbx
 .L1:
@@ -344,7 +352,7 @@ golden_snooped_loan:
     movq %rbx, %rdx
     movq %r14, %rcx
     callq _RNvMs3_NtCs_7dma_api3mapNtB5_9DirectMap7to_phys
-    cmpl $35, 24(%rsp)
+    cmpl $36, 24(%rsp)
     jne .L1
     movq 32(%rsp), %rdx
     movq 40(%rsp), %rcx
@@ -355,7 +363,7 @@ golden_snooped_loan:
     leaq 24(%rsp), %rdi
     leaq 8(%rsp), %rsi
     callq _RNvMs_NtCs_7dma_api3mapNtB4_6BusMap6to_dma
-    cmpl $35, 24(%rsp)
+    cmpl $36, 24(%rsp)
     jne .L1
     movq 32(%rsp), %rax
     movq 40(%rsp), %rcx

@@ -31,7 +31,8 @@ pub struct LoanCost {
     pub bytes_bounced: usize,
     /// Bytes that are copied in all, if the device writes all that it can.
     pub bytes_copied: usize,
-    /// Operations on cache lines in all, at hand-over and hand-back.
+    /// Operations on cache lines in all, at hand-over and hand-back, as far as lines hold bytes of the loan: those that pad
+    /// a slot's granule are not counted, and a line in which two stretches meet is counted for both.
     pub lines_maintained: usize,
     /// Waits for completion.
     pub completions: usize,
@@ -237,8 +238,8 @@ impl<I: Iterator<Item = Piece>> Layout<I> {
         self.run
     }
 
-    /// Where in the run bytes go that have this address: at the same place in the device's page, and in a granule of
-    /// their own unless all of the transfer is there.
+    /// Where in the run bytes go that have this address: at the same place in the device's page, or where the device's
+    /// alignment allows before it, and in a granule of their own unless all of the transfer is there.
     fn put(&mut self, home: u64, len: usize) -> usize {
         let unit = self.terms.run_unit().get();
         let page = self.terms.limits.segment_page();
@@ -246,6 +247,7 @@ impl<I: Iterator<Item = Piece>> Layout<I> {
             Way::Whole if self.run > 0 => self.run as u64,
             Way::Whole | Way::Pieces => {
                 let from = (self.run as u64).next_multiple_of(unit);
+                let home = home & !self.terms.limits.segment_alignment().mask();
                 from.wrapping_add(home.wrapping_sub(from) & page.mask())
             }
         };

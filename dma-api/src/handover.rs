@@ -197,6 +197,8 @@ unsafe fn maintain<S: DmaSync>(sync: &S, operation: Option<Maintenance>, range: 
 ///
 /// # Safety
 /// As [`maintain`], for each range.
+// A hand-over of one range is to be compiled to its one loop.
+#[inline(always)]
 unsafe fn maintain_all<'a, S: DmaSync>(
     sync: &S,
     operation: Option<Maintenance>,

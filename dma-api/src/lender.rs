@@ -102,7 +102,7 @@ impl<'p, M: Machine + Clone> Lender<'p, M> {
     ///
     /// # Safety
     /// Nobody stores to a byte that shares a granule with memory that is lent, from the hand-over of each loan until it
-    /// is taken back.
+    /// is taken back. Those granules are mapped, whole.
     #[must_use]
     pub unsafe fn with_still_neighbours(self) -> Self {
         Self {
@@ -116,7 +116,8 @@ impl<'p, M: Machine + Clone> Lender<'p, M> {
         &self.device
     }
 
-    /// What a loan of this memory in this direction would take.
+    /// What a loan of this memory in this direction takes, unless there is no room for it in the pool now and it is made
+    /// in another way.
     ///
     /// # Errors
     /// Why it could not be made, exhaustion apart; under [`Policy::Reject`], or without a pool, why it would have to bounce.
@@ -509,6 +510,11 @@ impl<I: Iterator<Item = NonNull<[u8]>> + Clone> List<I> {
         for stretch in memory.clone() {
             if stretch.is_empty() {
                 return Err(Error::ZeroLength);
+            }
+            let start = stretch.cast::<u8>().addr().get();
+            if start.checked_add(stretch.len().saturating_sub(1)).is_none() {
+                let (start, len) = (start as u64, stretch.len() as u64);
+                return Err(Error::RangeWraps { start, len });
             }
             let overflow = Error::LengthOverflow {
                 len: stretch.len() as u64,

@@ -212,7 +212,8 @@ impl Limits {
     }
 
     /// The same for a device that walks memory in pages of `bytes`: of the segments of a transfer, every one but the first
-    /// starts, and every one but the last ends, at a multiple of it. A buffer that bounces keeps its offset in the page.
+    /// starts, and every one but the last ends, at a multiple of it. A buffer that bounces keeps its offset in the page,
+    /// as far as the alignment allows.
     /// (NVMe base specification, physical region page entries.)
     ///
     /// # Errors

@@ -166,9 +166,14 @@ impl<M: Machine, D: Direction, const N: usize> Transfer<'_, M, D, N> {
         whole.into_iter().chain(parts.iter().map(single))
     }
 
-    /// What is maintained of a span: of slots, whole granules, since nobody else has any of them.
+    /// What is maintained of a span. Of slots, and of what the device writes, whole granules: a line of one that is still
+    /// dirty would be written back together with those that the device writes.
     fn lines(&self, span: &Span) -> LineRange<'_> {
-        let (before, behind) = self.padding(span);
+        let (before, behind) = if span.bounced || D::DATA.device_writes() {
+            self.rest_of_granules(span)
+        } else {
+            (0, 0)
+        };
         let start = span.memory.cast::<u8>().as_ptr().wrapping_sub(before);
         let start = NonNull::new(start).unwrap_or(span.memory.cast());
         let first = span.phys.start().get().wrapping_sub(before as u64);
@@ -178,15 +183,22 @@ impl<M: Machine, D: Direction, const N: usize> Transfer<'_, M, D, N> {
             .saturating_add(before)
             .saturating_add(behind);
         let phys = PhysRange::new(PhysAddr::new(first), len as u64).unwrap_or(span.phys);
-        // SAFETY: the bytes are mapped by the invariants of `Part`; padding lies in the run, which is whole slots.
+        // SAFETY: the bytes are mapped by the invariants of `Part`. The rest of their granules lies in the run, which is
+        // whole slots; there is none in place, but among neighbours that keep still, which are mapped.
         unsafe { LineRange::new_unchecked(start, phys) }
     }
 
-    /// Bytes before and behind a span that share its granules in the run.
+    /// Bytes before and behind a span that nobody else has in its granules: those of the run.
     fn padding(&self, span: &Span) -> (usize, usize) {
-        if !span.bounced {
-            return (0, 0);
+        if span.bounced {
+            self.rest_of_granules(span)
+        } else {
+            (0, 0)
         }
+    }
+
+    /// Bytes before and behind a span that share its granules.
+    fn rest_of_granules(&self, span: &Span) -> (usize, usize) {
         let before = span.phys.start().get() & self.granule.mask();
         let behind = self
             .granule

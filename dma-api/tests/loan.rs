@@ -300,3 +300,26 @@ fn loan_limit(machine: &SimMachine) -> u64 {
     let pool = machine.pool().free_bytes() as u64;
     window.start().get() + ((pool / 2) & !0xfff)
 }
+
+#[test]
+fn neighbours_that_keep_still_are_not_lost_and_do_not_overwrite_what_the_device_writes() {
+    everywhere(|bench| {
+        let owned = Owned::new(bench.machine, 1024);
+        // SAFETY: nothing is stored while the device owns the loan.
+        let lender = unsafe { bench.lender().with_still_neighbours() };
+        for (at, len) in [(256 + 64, 64), (256 + 32, 64), (256 + 3, 100)] {
+            let before = pattern(1024, 7);
+            owned.fill(0, &before);
+            // SAFETY: nobody else uses the memory.
+            let loan = unsafe { lender.lend_raw::<FromDevice>(owned.part(at, len)) }?;
+            assert_eq!(loan.cost().bytes_bounced, 0);
+            let segments: Vec<_> = loan.segments().collect();
+            bench.engine.scatter(&segments, &pattern(len, 8))?;
+            // SAFETY: the engine does nothing by itself.
+            unsafe { loan.sync_for_cpu() };
+            let expected = after(&before, at, &pattern(len, 8));
+            same("owner", &owned.bytes(0, 1024), &expected)?;
+        }
+        Ok(())
+    });
+}

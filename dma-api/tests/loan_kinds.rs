@@ -361,7 +361,16 @@ fn lengths_that_are_none_are_refused() {
     assert_eq!(lender.quote_list::<ToDevice>(&[]), Err(Error::ZeroLength));
     let list = [lab.near(0, 64), lab.near(64, 0)];
     assert_eq!(lender.quote_list::<ToDevice>(&list), Err(Error::ZeroLength));
-    let endless = NonNull::slice_from_raw_parts(lab.near(0, 1).cast(), usize::MAX);
+    let start = usize::MAX;
+    let last = NonNull::new(core::ptr::without_provenance_mut::<u8>(start)).unwrap();
+    let wraps = [NonNull::slice_from_raw_parts(last, 2)];
+    let start = start as u64;
+    assert_eq!(
+        lender.quote_list::<ToDevice>(&wraps),
+        Err(Error::RangeWraps { start, len: 2 })
+    );
+    let first = NonNull::new(core::ptr::without_provenance_mut::<u8>(1)).unwrap();
+    let endless = NonNull::slice_from_raw_parts(first, usize::MAX);
     let (len, multiple) = (64, 1);
     let overflow = Error::LengthOverflow { len, multiple };
     assert_eq!(
