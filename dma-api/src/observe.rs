@@ -100,7 +100,7 @@ pub struct Notice {
     pub device: DeviceId,
     /// Whether cache lines are maintained: the device does not snoop, and the memory is cached.
     pub maintained: bool,
-    /// Where the CPU sees the bytes that were asked for.
+    /// Where the CPU sees the bytes that were asked for; in slots of a pool, those that precede them in their granule too.
     pub memory: NonNull<[u8]>,
     /// Physical addresses that belong to the buffer, from the first byte of `memory` on: to the last one or to the end of
     /// its granule. For coherent memory those of the whole block.

@@ -9,7 +9,7 @@ use core::{marker::PhantomData, panic::Location, ptr::NonNull};
 use heapless::Vec;
 
 use crate::{
-    addr::{DmaRange, PhysAddr, PhysRange},
+    addr::{DmaAddr, DmaRange, PhysAddr, PhysRange},
     bounce::{At, LoanCost},
     cache::LineRange,
     direction::Direction,
@@ -72,10 +72,7 @@ impl Part {
                     // SAFETY: the offset lies in the run, as was just compared.
                     place: unsafe { run.memory.cast::<u8>().add(offset) },
                     phys: PhysRange::new(PhysAddr::new(shift(run.phys.start().get())), len)?,
-                    dma: DmaRange::new(
-                        crate::addr::DmaAddr::new(shift(run.dma.start().get())),
-                        len,
-                    )?,
+                    dma: DmaRange::new(DmaAddr::new(shift(run.dma.start().get())), len)?,
                     bounced: true,
                 })
             }
@@ -207,9 +204,28 @@ impl<M: Machine, D: Direction, const N: usize> Transfer<'_, M, D, N> {
         (bytes(before), bytes(behind))
     }
 
+    /// A span and the bytes before it in its first granule, which are its own in slots.
+    fn from_granule(&self, span: &Span) -> (Span, usize) {
+        let (before, _) = self.padding(span);
+        let back = |start: u64| start.wrapping_sub(before as u64);
+        let len = span.memory.len().saturating_add(before);
+        let start = span.memory.cast::<u8>().as_ptr().wrapping_sub(before);
+        let start = NonNull::new(start).unwrap_or(span.memory.cast());
+        let phys = PhysAddr::new(back(span.phys.start().get()));
+        let dma = DmaAddr::new(back(span.dma.start().get()));
+        let whole = Span {
+            memory: NonNull::slice_from_raw_parts(start, len),
+            phys: PhysRange::new(phys, len as u64).unwrap_or(span.phys),
+            dma: DmaRange::new(dma, len as u64).unwrap_or(span.dma),
+            bounced: span.bounced,
+        };
+        (whole, before)
+    }
+
+    /// Tells whoever watches; `event` has a span, the bytes of the transfer before it, and those before it in its granule.
     fn tell(
         &self,
-        event: impl Fn(&Span, usize) -> Event,
+        event: impl Fn(&Span, usize, usize) -> Event,
         caller: Option<&'static Location<'static>>,
     ) {
         if !M::OBSERVED {
@@ -218,14 +234,15 @@ impl<M: Machine, D: Direction, const N: usize> Transfer<'_, M, D, N> {
         let mut offset = 0;
         for span in self.spans() {
             let (_, behind) = self.padding(&span);
-            let owned = span.phys.len_bytes().saturating_add(behind as u64);
+            let (whole, before) = self.from_granule(&span);
+            let owned = whole.phys.len_bytes().saturating_add(behind as u64);
             self.machine.observe(&Notice {
-                event: event(&span, offset),
+                event: event(&span, offset, before),
                 device: self.device,
                 maintained: self.upkeep() == Upkeep::Lines,
-                memory: span.memory,
-                owned: PhysRange::new(span.phys.start(), owned).unwrap_or(span.phys),
-                dma: span.dma,
+                memory: whole.memory,
+                owned: PhysRange::new(whole.phys.start(), owned).unwrap_or(whole.phys),
+                dma: whole.dma,
                 direction: Some(D::DATA),
                 caller,
             });
@@ -253,14 +270,14 @@ impl<M: Machine, D: Direction, const N: usize> Transfer<'_, M, D, N> {
 
     /// Hands all of it over: maintenance, one completion, doorbell barrier.
     pub(crate) fn for_device(&mut self, caller: &'static Location<'static>) {
-        self.tell(|_, _| Event::Borrowed, Some(caller));
-        self.tell(|_, _| Event::ForDevice, Some(caller));
+        self.tell(|_, _, _| Event::Borrowed, Some(caller));
+        self.tell(|_, _, _| Event::ForDevice, Some(caller));
         self.state = State::Device;
         let lines = self.spans().map(|span| self.lines(&span));
         // SAFETY: the granules are the transfer's if the device writes: the caller's in place, by the decision, and the
         // run's in slots. Nobody reaches the bytes from now on.
         unsafe { handover::all_for_device(self.machine.sync(), self.upkeep(), D::DATA, lines) };
-        self.tell(|_, _| Event::HandedOver, Some(caller));
+        self.tell(|_, _, _| Event::HandedOver, Some(caller));
     }
 
     /// Takes all of it back, then copies the bytes from `from` to `to` of what bounced: completion barrier, maintenance,
@@ -274,14 +291,17 @@ impl<M: Machine, D: Direction, const N: usize> Transfer<'_, M, D, N> {
         to: usize,
         caller: &'static Location<'static>,
     ) {
-        self.tell(|_, _| Event::ForCpu, Some(caller));
+        self.tell(|_, _, _| Event::ForCpu, Some(caller));
         let lines = self.spans().map(|span| self.lines(&span));
         // SAFETY: the device has finished (S3), and the ranges were handed over by `for_device`.
         unsafe { handover::all_for_cpu(self.machine.sync(), self.upkeep(), D::DATA, lines) };
         self.state = State::Cpu;
         self.tell(
-            |span, offset| Event::HandedBack {
-                written: to.saturating_sub(offset).min(span.memory.len()),
+            |span, offset, before| {
+                let written = to.saturating_sub(offset).min(span.memory.len());
+                let front = if written > 0 { before } else { 0 };
+                let written = written.saturating_add(front);
+                Event::HandedBack { written }
             },
             Some(caller),
         );
@@ -312,7 +332,7 @@ impl<M: Machine, D: Direction, const N: usize> Drop for Transfer<'_, M, D, N> {
     fn drop(&mut self) {
         let device_owned = self.state == State::Device;
         self.tell(
-            |_, _| match device_owned {
+            |_, _, _| match device_owned {
                 true => Event::Quarantined,
                 false => Event::Released,
             },

@@ -12,10 +12,10 @@ mod common;
 use core::{cell::RefCell, num::NonZeroUsize, panic::Location, ptr::NonNull};
 
 use dma_api::{
-    Bidirectional, Block, BusMap, Checked, CpuOwned, DataDirection, Device, DeviceOwned, DirectMap,
-    Direction, DmaAddr, DmaAllocator, DmaRange, DmaSync, Error, Event, FromDevice, Geometry,
-    Ledger, Limits, LineRange, Machine, Notice, PhysAddr, PhysRange, Refused, Request, Snooping,
-    ToDevice,
+    Bidirectional, Block, BouncePool, BusMap, Checked, CpuOwned, DataDirection, Device,
+    DeviceOwned, DirectMap, Direction, DmaAddr, DmaAllocator, DmaRange, DmaSync, Error, Event,
+    FromDevice, Geometry, Ledger, Lender, Limits, LineRange, Machine, Notice, PhysAddr, PhysRange,
+    Refused, Request, SlotWord, Snooping, ToDevice,
     check::{Access, Barrier, Finding, Kind, Sink, State, Subject},
     handover::{Edge, Maintenance},
     observe::DeviceNotice,
@@ -919,6 +919,48 @@ fn what_is_held_while_the_same_bytes_leave_quarantine_stays_held() {
 
     assert_eq!(told.kinds(), []);
     assert_eq!(checked.counts().followed, 0);
+}
+
+#[test]
+fn a_loan_in_slots_is_no_mistake_and_leaves_quarantine_with_all_of_them() {
+    let (machine, told) = (machine(), Told::default());
+    let checked = check(&machine, &told);
+    let device = device(&checked);
+    let paged = device.narrowed(Limits::UNLIMITED.page(128).unwrap());
+    let paged = paged.unwrap();
+    let owner = machine
+        .memory()
+        .allocate(&Request::anywhere(NonZeroUsize::new(256).unwrap()));
+    let owner = owner.unwrap();
+    let part = |at, len| {
+        // SAFETY: it is inside the block.
+        let start = unsafe { owner.memory().cast::<u8>().add(at) };
+        NonNull::slice_from_raw_parts(start, len)
+    };
+    let pool = BouncePool::<_, [SlotWord; 1]>::new(&device, 512, 128).unwrap();
+    let (in_pages, anywhere) = (Lender::new(&paged, &pool), Lender::new(&device, &pool));
+    let before = checked.counts().followed;
+
+    // SAFETY: the bytes are the test's, which leaves them alone.
+    let loan = unsafe { in_pages.unwrap().lend_raw::<FromDevice>(part(3, 10)) };
+    // SAFETY: the engines of these tests do nothing by themselves.
+    unsafe { loan.unwrap().sync_for_cpu_short(5) }.unwrap();
+    let list = [part(3, 10), part(64, 64), part(130, 126)];
+    // SAFETY: the bytes are the test's, which leaves them alone.
+    let loan = unsafe { anywhere.unwrap().lend_list::<FromDevice, 6>(&list) };
+    drop(loan.unwrap());
+    // Two parts of it are in slots, and two where they were.
+    assert_eq!(checked.counts().followed, before + 4);
+    // SAFETY: as above.
+    let quiet = unsafe { device.assert_quiet() };
+    assert_eq!(quiet.release_bounced(&pool), 1);
+    assert_eq!(checked.counts().followed, before + 2);
+    assert_eq!(quiet.release_quarantine(), 2);
+
+    assert_eq!((told.kinds(), checked.counts().followed), (vec![], before));
+    drop(pool);
+    machine.memory().free(owner).unwrap();
+    assert_eq!(told.kinds(), []);
 }
 
 #[test]

@@ -8,8 +8,9 @@
 use core::{cell::RefCell, ptr::NonNull};
 
 use dma_api::{
-    Bidirectional, BusMap, DataDirection, Device, DeviceEvent, DeviceNotice, DirectMap, DmaSync,
-    Event, FromDevice, Geometry, Ledger, Limits, LineRange, Machine, Notice, Snooping, ToDevice,
+    Bidirectional, BouncePool, BusMap, DataDirection, Device, DeviceEvent, DeviceNotice, DirectMap,
+    DmaAddr, DmaRange, DmaSync, Event, FromDevice, Geometry, Ledger, Lender, Limits, LineRange,
+    Machine, Notice, SlotWord, Snooping, ToDevice,
 };
 use sim::{Config, SimCaches, SimMachine};
 
@@ -325,6 +326,67 @@ fn what_is_dropped_while_lent_is_told_again_when_quarantine_releases_it() {
     assert_eq!(quiet.release_quarantine(), 1);
     let released = Seen::Device(DeviceEvent::Unquarantined { dma });
     assert_eq!(watching.seen(), [released]);
+}
+
+#[test]
+fn a_loan_in_slots_is_told_of_with_its_granules_and_when_its_slots_leave_quarantine() {
+    let machine = machine(true);
+    let watching = Watching::new(&machine);
+    let device = watching
+        .device(NO_SNOOP)
+        .narrowed(Limits::UNLIMITED.page(128).unwrap())
+        .unwrap();
+    let owner = device
+        .allocate::<Bidirectional>(128)
+        .unwrap()
+        .sync_for_device();
+    let phys = machine.bus().to_phys(owner.segment()).unwrap();
+    let memory = machine.direct_map().to_cpu(phys).unwrap().cast::<u8>();
+    // SAFETY: it is inside the buffer, whose offset in a page is at most 64.
+    let part = NonNull::slice_from_raw_parts(unsafe { memory.add(3) }, 10);
+    let pool = BouncePool::<_, [SlotWord; 1]>::new(&device, 512, 128).unwrap();
+    let lender = Lender::new(&device, &pool).unwrap();
+    watching.seen();
+
+    // SAFETY: the bytes are ours; their handle above is not used meanwhile.
+    let loan = unsafe { lender.lend_raw::<FromDevice>(part) }.unwrap();
+    let segment = loan.segment().unwrap();
+    let first = DmaAddr::new(segment.start().get() & !63);
+    let padded = DmaRange::new(first, 13).unwrap();
+    // SAFETY: the engines of these tests do nothing by themselves.
+    unsafe { loan.sync_for_cpu_short(4) }.unwrap();
+    let expected = [
+        Event::Borrowed,
+        Event::ForDevice,
+        Event::HandedOver,
+        Event::ForCpu,
+        Event::HandedBack { written: 7 },
+        Event::Released,
+    ];
+    assert_eq!(watching.events(), expected);
+    let last = *watching.notices.borrow().last().unwrap();
+    let told = (last.dma, last.memory.len(), last.owned.len_bytes());
+    assert_eq!(told, (padded, 13, 64));
+    let at = machine.direct_map().to_phys(last.memory).unwrap();
+    assert_eq!(
+        (at.start(), machine.bus().to_dma(at)),
+        (last.owned.start(), Ok(padded))
+    );
+
+    // SAFETY: as above.
+    drop(unsafe { lender.lend_raw::<FromDevice>(part) }.unwrap());
+    watching.seen();
+    // SAFETY: as above.
+    let quiet = unsafe { device.assert_quiet() };
+    assert_eq!(quiet.release_bounced(&pool), 1);
+    let dma = DmaRange::new(DmaAddr::new(first.get() & !127), 128).unwrap();
+    let released = [
+        Seen::Device(DeviceEvent::Quiet),
+        Seen::Device(DeviceEvent::Unquarantined { dma }),
+    ];
+    assert_eq!(watching.seen(), released);
+    // SAFETY: as above.
+    drop(unsafe { owner.sync_for_cpu() });
 }
 
 #[test]
