@@ -374,17 +374,26 @@ fn a_loan_in_slots_is_told_of_with_its_granules_and_when_its_slots_leave_quarant
     );
 
     // SAFETY: as above.
-    drop(unsafe { lender.lend_raw::<FromDevice>(part) }.unwrap());
+    let other = NonNull::slice_from_raw_parts(unsafe { memory.add(64) }, 10);
+    // SAFETY: as above.
+    let held = unsafe { lender.lend_raw::<FromDevice>(other) }.unwrap();
+    // SAFETY: as above.
+    let dropped = unsafe { lender.lend_raw::<FromDevice>(part) }.unwrap();
+    let second = dropped.segment().unwrap().start().get() & !127;
+    assert_eq!(second, (first.get() & !127) + 128);
+    drop(dropped);
     watching.seen();
     // SAFETY: as above.
     let quiet = unsafe { device.assert_quiet() };
     assert_eq!(quiet.release_bounced(&pool), 1);
-    let dma = DmaRange::new(DmaAddr::new(first.get() & !127), 128).unwrap();
+    let dma = DmaRange::new(DmaAddr::new(second), 128).unwrap();
     let released = [
         Seen::Device(DeviceEvent::Quiet),
         Seen::Device(DeviceEvent::Unquarantined { dma }),
     ];
     assert_eq!(watching.seen(), released);
+    // SAFETY: as above.
+    unsafe { held.sync_for_cpu() };
     // SAFETY: as above.
     drop(unsafe { owner.sync_for_cpu() });
 }
