@@ -205,7 +205,7 @@ impl<M: Machine, D: Direction, const N: usize> Transfer<'_, M, D, N> {
     }
 
     /// A span and the bytes before it in its first granule, which are its own in slots.
-    fn from_granule(&self, span: &Span) -> (Span, usize) {
+    fn whole_granule_of(&self, span: &Span) -> (Span, usize) {
         let (before, _) = self.padding(span);
         let back = |start: u64| start.wrapping_sub(before as u64);
         let len = span.memory.len().saturating_add(before);
@@ -234,7 +234,7 @@ impl<M: Machine, D: Direction, const N: usize> Transfer<'_, M, D, N> {
         let mut offset = 0;
         for span in self.spans() {
             let (_, behind) = self.padding(&span);
-            let (whole, before) = self.from_granule(&span);
+            let (whole, before) = self.whole_granule_of(&span);
             let owned = whole.phys.len_bytes().saturating_add(behind as u64);
             self.machine.observe(&Notice {
                 event: event(&span, offset, before),
