@@ -63,6 +63,8 @@ pub mod isolated;
 
 pub mod ring;
 
+pub mod pages;
+
 pub mod pool;
 
 // What finds mistakes.
