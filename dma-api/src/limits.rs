@@ -785,7 +785,10 @@ mod tests {
                                 let found = request.first_fit(free, Alignment::new(unit).unwrap());
                                 assert_eq!(found, expected, "{request:?} {free:?} unit {unit}");
                                 let found = request.last_fit(free, Alignment::new(unit).unwrap());
-                                assert_eq!(found, last_expected, "{request:?} {free:?} unit {unit}");
+                                assert_eq!(
+                                    found, last_expected,
+                                    "{request:?} {free:?} unit {unit}"
+                                );
                                 cases += 1;
                             }
                         }

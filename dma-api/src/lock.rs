@@ -5,7 +5,14 @@
     reason = "a critical section is what makes the cell exclusive"
 )]
 
-use core::{cell::UnsafeCell, fmt, sync::atomic::{AtomicU32, Ordering::{AcqRel, Relaxed}}};
+use core::{
+    cell::UnsafeCell,
+    fmt,
+    sync::atomic::{
+        AtomicU32,
+        Ordering::{AcqRel, Relaxed},
+    },
+};
 
 /// Replaces `old` by `new`, if that is what is there; of all who try at the same time one succeeds.
 pub(crate) fn exchange(word: &AtomicU32, old: u32, new: u32) -> bool {

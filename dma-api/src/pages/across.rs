@@ -5,11 +5,7 @@ use super::{
     entry::{PageEntry, State},
     zone::{FreeRun, Table},
 };
-use crate::{
-    addr::PhysRange,
-    error::Error,
-    limits::Request,
-};
+use crate::{addr::PhysRange, error::Error, limits::Request};
 
 impl Books {
     /// Takes pages of several zones, which are not joined in the books although they are neighbours.
@@ -24,9 +20,7 @@ impl Books {
         request: &Request,
         wanted: &Wanted<'_>,
     ) -> Result<PhysRange, Error> {
-        let found = self
-            .joined(table)
-            .find_map(|run| self.fit(run, wanted));
+        let found = self.joined(table).find_map(|run| self.fit(run, wanted));
         let Some(at) = found else {
             return Err(self.refusal(table, request));
         };
@@ -39,7 +33,9 @@ impl Books {
                 table.at(low).set_state(State::INSIDE);
             }
         }
-        table.at(at).set_state(State::new(State::TAKEN, wanted.pages));
+        table
+            .at(at)
+            .set_state(State::new(State::TAKEN, wanted.pages));
         self.count_taken(wanted.pages);
         Ok(self.range(at, wanted.pages))
     }
@@ -75,12 +71,17 @@ impl Books {
     /// The free runs that lie in several zones, from the highest on, one as often as it crosses from zone to zone.
     fn joined(&self, table: Table<'_>) -> impl Iterator<Item = FreeRun> {
         let edges = 0..self.count.saturating_sub(1);
-        edges.rev().filter_map(move |lower| self.joined_at(table, lower))
+        edges
+            .rev()
+            .filter_map(move |lower| self.joined_at(table, lower))
     }
 
     /// The free run that crosses the end of this zone.
     fn joined_at(&self, table: Table<'_>, lower: usize) -> Option<FreeRun> {
-        let (below, above) = self.zones.get(..self.count)?.split_at_checked(lower.wrapping_add(1))?;
+        let (below, above) = self
+            .zones
+            .get(..self.count)?
+            .split_at_checked(lower.wrapping_add(1))?;
         let edge = below.last()?.end;
         let mut first = edge;
         for zone in below.iter().rev() {

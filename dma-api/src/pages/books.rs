@@ -5,7 +5,7 @@ use core::num::NonZeroUsize;
 use super::{
     MAX_ZONES,
     classes::{self, MOST_PAGES},
-    entry::{PageEntry, State},
+    entry::PageEntry,
     zone::{FreeRun, Table, Zone},
 };
 use crate::{
@@ -228,12 +228,7 @@ impl Books {
     ///
     /// A few runs of each length are looked at first, then each that is long enough.
     #[inline(never)]
-    fn take_fitting(
-        &mut self,
-        table: Table<'_>,
-        index: usize,
-        wanted: &Wanted<'_>,
-    ) -> Option<u32> {
+    fn take_fitting(&mut self, table: Table<'_>, index: usize, wanted: &Wanted<'_>) -> Option<u32> {
         let zone = self.zones.get(index)?;
         if wanted.low >= zone.end || wanted.high <= zone.first {
             return None;
@@ -270,7 +265,11 @@ impl Books {
     }
 
     pub(super) fn range(&self, first: u32, pages: u32) -> PhysRange {
-        let start = self.memory.start().get().wrapping_add(u64::from(first) << self.shift);
+        let start = self
+            .memory
+            .start()
+            .get()
+            .wrapping_add(u64::from(first) << self.shift);
         let len = u64::from(pages) << self.shift;
         PhysRange::between(start, start.wrapping_add(len.wrapping_sub(1)))
     }

@@ -56,22 +56,34 @@ mod tests {
     }
 
     #[test]
-    fn runs_of_up_to_sixteen_pages_have_a_class_of_their_own_and_longer_ones_are_within_an_eighth() {
+    fn runs_of_up_to_sixteen_pages_have_a_class_of_their_own_and_longer_ones_are_within_an_eighth()
+    {
         for pages in 1..16 {
             assert_eq!((class_of(pages), class_of(pages + 1)), (pages - 1, pages));
         }
         for pages in 16..100_000_u32 {
-            let shortest = (1..=pages).rev().find(|p| class_of(*p) != class_of(pages)).unwrap() + 1;
+            let shortest = (1..=pages)
+                .rev()
+                .find(|p| class_of(*p) != class_of(pages))
+                .unwrap()
+                + 1;
             assert!(pages - shortest < shortest / 8, "{pages}");
         }
     }
 
     #[test]
-    fn every_run_of_a_class_of_at_least_so_many_pages_has_them_and_of_the_class_below_not_every_one() {
+    fn every_run_of_a_class_of_at_least_so_many_pages_has_them_and_of_the_class_below_not_every_one()
+     {
         for pages in (1..100_000).chain([MOST_PAGES - 1, MOST_PAGES]) {
             let class = class_of_at_least(pages);
-            assert!(class_of(pages.saturating_sub(1).max(1)) < class || pages == 1, "{pages}");
-            assert!(class_of(pages) == class || class_of(pages) + 1 == class, "{pages}");
+            assert!(
+                class_of(pages.saturating_sub(1).max(1)) < class || pages == 1,
+                "{pages}"
+            );
+            assert!(
+                class_of(pages) == class || class_of(pages) + 1 == class,
+                "{pages}"
+            );
         }
     }
 }

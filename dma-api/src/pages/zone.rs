@@ -85,10 +85,8 @@ impl Zone {
         let (run, class) = match class {
             Some(class) => (self.front(table, class), class),
             None => {
-                let class = class_of(pages);
-                let run = self
-                    .runs(table, class)
-                    .find(|run| run.pages >= pages)?;
+                let class = self.filled_from(class_of(pages))?;
+                let run = self.runs(table, class).find(|run| run.pages >= pages)?;
                 (run, class)
             }
         };
@@ -206,12 +204,22 @@ impl Zone {
 
     /// Pages of the longest free run.
     pub(crate) fn longest(&self, table: Table<'_>) -> u32 {
-        let highest = self.filled.iter().enumerate().rev().find(|(_, word)| **word != 0);
+        let highest = self
+            .filled
+            .iter()
+            .enumerate()
+            .rev()
+            .find(|(_, word)| **word != 0);
         let Some((index, word)) = highest else {
             return 0;
         };
-        let class = (index as u32).wrapping_mul(u64::BITS).wrapping_add(word.ilog2());
-        self.runs(table, class).map(|run| run.pages).max().unwrap_or(0)
+        let class = (index as u32)
+            .wrapping_mul(u64::BITS)
+            .wrapping_add(word.ilog2());
+        self.runs(table, class)
+            .map(|run| run.pages)
+            .max()
+            .unwrap_or(0)
     }
 
     /// The free runs of a class.
@@ -304,7 +312,11 @@ impl Zone {
 /// The mark of the first page of a run of that class, and of the head of its list.
 #[inline(always)]
 const fn mark_of(class: u32) -> u32 {
-    if class == 0 { State::SINGLE } else { State::FIRST }
+    if class == 0 {
+        State::SINGLE
+    } else {
+        State::FIRST
+    }
 }
 
 /// Pages of the free run whose first page, or whose list's head, says `state`.
