@@ -108,7 +108,7 @@ impl<B: Entries> Pages<B> {
     ///
     /// # Errors
     /// [`Error::NeverFits`] if no place in the window meets the request, [`Error::Exhausted`] if none does now.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, request: &Request) -> Result<PhysRange, Error> {
         self.books.take(self.entries.entries(), request)
     }
@@ -118,11 +118,33 @@ impl<B: Entries> Pages<B> {
     /// # Errors
     /// [`Error::ForeignBlock`] if it does not lie in the window, [`Error::NotAllocated`] if it is not exactly what was
     /// handed out; then nothing was changed.
-    #[inline]
+    #[inline(always)]
     pub fn give(&mut self, pages: PhysRange) -> Result<(), Error> {
         let entries = self.entries.entries();
-        let run = self.books.claim(entries, pages)?;
+        let run = self.books.claim_alone(entries, pages)?;
         self.books.give(entries, run);
+        Ok(())
+    }
+
+    /// As [`take`](Self::take) for so many pages wherever they are; returns the number of the first, counted from the
+    /// start of the window.
+    ///
+    /// # Errors
+    /// [`Error::ZeroLength`]; as [`take`](Self::take).
+    #[inline(always)]
+    pub fn take_pages(&mut self, pages: u32) -> Result<u32, Error> {
+        self.books.take_pages(self.entries.entries(), pages)
+    }
+
+    /// As [`give`](Self::give), for so many pages from the one with the number `first` on.
+    ///
+    /// # Errors
+    /// As [`give`](Self::give).
+    #[inline(always)]
+    pub fn give_pages(&mut self, first: u32, pages: u32) -> Result<(), Error> {
+        let entries = self.entries.entries();
+        let claimed = self.books.claim_pages(entries, first, pages)?;
+        self.books.give(entries, claimed);
         Ok(())
     }
 

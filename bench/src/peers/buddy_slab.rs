@@ -43,8 +43,13 @@ impl Peer for BuddySlab {
         unsafe { buddy.init(bytes) }.map_err(|error| anyhow!("{error:?}"))?;
 
         let first = mapping.at(before).addr().get();
-        let managed = buddy.section(0).map(|section| (section.start, section.total_pages));
-        ensure!(managed == Some((first, pages as usize)), "it manages {managed:?}");
+        let managed = buddy
+            .section(0)
+            .map(|section| (section.start, section.total_pages));
+        ensure!(
+            managed == Some((first, pages as usize)),
+            "it manages {managed:?}"
+        );
         Ok(Self {
             buddy,
             first,

@@ -5,7 +5,7 @@ use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
 use anyhow::{Result, anyhow};
-use dma_api::{Alignment, Block, DmaAllocator, PhysAddr, Pool, Request};
+use dma_api::{Alignment, BitmapPool as Pool, Block, DmaAllocator, PhysAddr, Request};
 
 use crate::mapping::Mapping;
 use crate::peer::{Books, PAGE, Peer, Row, Size};

@@ -1,7 +1,11 @@
 //! The free runs of one zone: lists by length, and what taking and giving does to them.
+#![expect(
+    unsafe_code,
+    reason = "indices into the books are not checked again and again"
+)]
 
 use super::{
-    classes::{CLASSES, class_of, class_of_at_least},
+    classes::{CLASSES, EXACT, class_of},
     entry::{PageEntry, State},
 };
 
@@ -13,21 +17,14 @@ const WORDS: usize = CLASSES.div_ceil(u64::BITS) as usize;
 pub(crate) struct Table<'a>(pub(crate) &'a [PageEntry]);
 
 impl<'a> Table<'a> {
-    /// The entry of a page or of a list's head.
+    /// The entry of a page, or of a list's head.
     #[inline(always)]
     pub(crate) fn at(self, index: u32) -> &'a PageEntry {
-        match self.0.get(index as usize) {
-            Some(entry) => entry,
-            None => broken(),
-        }
+        debug_assert!((index as usize) < self.0.len(), "{index}");
+        // SAFETY: an index is a page's number that was compared with how many there are, or was read from an entry.
+        // Nobody but the books writes to entries (S10), which their owner gave away, and they write such numbers only.
+        unsafe { self.0.get_unchecked(index as usize) }
     }
-}
-
-/// An index that is no entry's came out of the entries themselves.
-#[cold]
-#[inline(never)]
-fn broken() -> ! {
-    panic!("the books of a pool were written to by somebody else")
 }
 
 /// A run of free pages.
@@ -77,18 +74,16 @@ impl Zone {
         zone
     }
 
-    /// Takes the highest pages of a run that has at least so many. Takes constant time, but for requests of more than
-    /// 16 pages when no run is clearly long enough: then each run that is nearly so is looked at.
-    #[inline]
+    /// Takes the highest pages of a run that has at least so many, if there is one. For up to 16 pages it takes constant
+    /// time, and for more as long as one run in the list of the length that is asked for is long enough, or any
+    /// list of greater lengths is not empty; or else each run of that one list is looked at.
+    #[inline(always)]
     pub(crate) fn take(&mut self, table: Table<'_>, pages: u32) -> Option<u32> {
-        let class = self.filled_from(class_of_at_least(pages));
-        let (run, class) = match class {
-            Some(class) => (self.front(table, class), class),
-            None => {
-                let class = self.filled_from(class_of(pages))?;
-                let run = self.runs(table, class).find(|run| run.pages >= pages)?;
-                (run, class)
-            }
+        let (run, class) = if pages <= EXACT {
+            let class = self.filled_from(pages.wrapping_sub(1))?;
+            (self.front(table, class), class)
+        } else {
+            self.find_long(table, pages)?
         };
         let rest = run.pages.wrapping_sub(pages);
         self.shrink(table, run, class, rest);
@@ -97,7 +92,24 @@ impl Zone {
         Some(at)
     }
 
+    /// A run of more than [`EXACT`] pages, and its class.
+    #[inline]
+    fn find_long(&self, table: Table<'_>, pages: u32) -> Option<(FreeRun, u32)> {
+        let tight = class_of(pages);
+        let class = self.filled_from(tight)?;
+        let front = self.front(table, class);
+        if front.pages >= pages {
+            return Some((front, class));
+        }
+        if let Some(class) = self.filled_from(tight.wrapping_add(1)) {
+            return Some((self.front(table, class), class));
+        }
+        let run = self.runs(table, tight).find(|run| run.pages >= pages)?;
+        Some((run, tight))
+    }
+
     /// Takes the pages `at..at + pages` out of a free run that holds them.
+    #[inline]
     pub(crate) fn carve(&mut self, table: Table<'_>, run: FreeRun, at: u32, pages: u32) {
         let front = at.wrapping_sub(run.first);
         let behind = at.wrapping_add(pages);
@@ -110,41 +122,39 @@ impl Zone {
     }
 
     /// Frees pages that are nobody's, and joins them with the free runs before and behind. Takes constant time.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn give(&mut self, table: Table<'_>, first: u32, pages: u32) {
         let end = first.wrapping_add(pages);
-        table.at(first).set_state(State::INSIDE);
-
-        let mut after = 0;
+        let mut whole = pages;
         if end != self.end {
             let state = table.at(end).state();
-            if state.mark() == State::SINGLE || state.mark() == State::FIRST {
-                after = length(table, end, state);
+            if state.begins_free() {
+                whole = whole.wrapping_add(length(table, end, state));
                 self.unlink(table, end, state);
                 table.at(end).set_state(State::INSIDE);
             }
         }
-        let mut before = 0;
         if first != self.first {
             let state = table.at(first.wrapping_sub(1)).state();
-            before = match state.mark() {
-                State::SINGLE => 1,
-                State::LAST => state.number(),
-                _ => 0,
-            };
-        }
-        let whole = before.wrapping_add(pages).wrapping_add(after);
-        let start = first.wrapping_sub(before);
-        if before != 0 {
-            let class = class_of(whole);
-            if class_of(before) == class {
+            if state.ends_free() {
+                let before = if state.mark() == State::SINGLE {
+                    1
+                } else {
+                    state.number()
+                };
+                let start = first.wrapping_sub(before);
+                whole = whole.wrapping_add(before);
+                table.at(first).set_state(State::INSIDE);
+                if before > EXACT && class_of(before) == class_of(whole) {
+                    table.at(first.wrapping_sub(1)).set_state(State::INSIDE);
+                    return set_length(table, start, whole);
+                }
+                self.unlink(table, start, table.at(start).state());
                 table.at(first.wrapping_sub(1)).set_state(State::INSIDE);
-                return set_length(table, start, whole);
+                return self.link(table, start, whole);
             }
-            self.unlink(table, start, table.at(start).state());
-            table.at(first.wrapping_sub(1)).set_state(State::INSIDE);
         }
-        self.link(table, start, whole);
+        self.link(table, first, whole);
     }
 
     /// The run with the smallest class from `class` on, and each other run of that class and the next ones, at most
@@ -216,6 +226,9 @@ impl Zone {
         let class = (index as u32)
             .wrapping_mul(u64::BITS)
             .wrapping_add(word.ilog2());
+        if class < EXACT {
+            return class.wrapping_add(1);
+        }
         self.runs(table, class)
             .map(|run| run.pages)
             .max()
@@ -223,6 +236,7 @@ impl Zone {
     }
 
     /// The free runs of a class.
+    #[inline]
     fn runs<'t>(&self, table: Table<'t>, class: u32) -> impl Iterator<Item = FreeRun> + use<'t> {
         let head = self.heads.wrapping_add(class);
         let mut first = head;
@@ -263,7 +277,7 @@ impl Zone {
     #[inline(always)]
     fn shrink(&mut self, table: Table<'_>, run: FreeRun, class: u32, rest: u32) {
         let last = run.first.wrapping_add(run.pages).wrapping_sub(1);
-        if rest != 0 && class_of(rest) == class {
+        if rest > EXACT && class_of(rest) == class {
             table.at(last).set_state(State::INSIDE);
             return set_length(table, run.first, rest);
         }
@@ -277,17 +291,23 @@ impl Zone {
     /// Makes a free run of pages that are in none.
     #[inline(always)]
     fn link(&mut self, table: Table<'_>, first: u32, pages: u32) {
-        let class = class_of(pages);
-        let (head, mark) = (self.heads.wrapping_add(class), mark_of(class));
-        let next = table.at(head).state().number();
-        table.at(head).set_state(State::new(mark, first));
-        table.at(next).set_other(first);
-        let entry = table.at(first);
-        entry.set_state(State::new(mark, next));
-        entry.set_other(head);
-        if pages != 1 {
-            set_length(table, first, pages);
+        if pages == 1 {
+            return self.link_in(table, first, 0, State::SINGLE);
         }
+        set_length(table, first, pages);
+        self.link_in(table, first, class_of(pages), State::FIRST);
+    }
+
+    /// Puts a run in front of the others of its class.
+    #[inline(always)]
+    fn link_in(&mut self, table: Table<'_>, first: u32, class: u32, mark: u32) {
+        let head = self.heads.wrapping_add(class);
+        let (front, entry) = (table.at(head), table.at(first));
+        let next = front.state();
+        entry.set_state(next);
+        entry.set_other(head);
+        table.at(next.number()).set_other(first);
+        front.set_state(State::new(mark, first));
         if let Some(word) = self.filled.get_mut((class / u64::BITS) as usize) {
             *word |= 1 << (class % u64::BITS);
         }
