@@ -461,6 +461,7 @@ impl Request {
     /// The highest place in `free` that meets the request and whose physical address is a multiple of `unit`. Takes
     /// constant time.
     #[must_use]
+    #[inline]
     pub fn last_fit(&self, free: PhysRange, unit: Alignment) -> Option<PhysAddr> {
         let steps = u64::try_from(self.len.get()).ok()?.checked_sub(1)?;
         let lowest = free.start().max(self.lowest).get();
@@ -497,6 +498,7 @@ impl Request {
     }
 
     /// The highest address at or below `addr` of those that [`align_up`](Self::align_up) finds.
+    #[inline]
     fn align_down(&self, addr: u64, unit: Alignment) -> Option<u64> {
         let smaller = unit.min(self.alignment);
         if !smaller.divides(self.bus_offset) {
@@ -511,6 +513,7 @@ impl Request {
     }
 
     /// Bytes from `addr` to the next multiple of the boundary as the device sees it, at least 1.
+    #[inline]
     fn room_before_boundary(&self, addr: u64) -> Option<u64> {
         let boundary = self.boundary?;
         let used = addr.wrapping_add(self.bus_offset) & boundary.mask();

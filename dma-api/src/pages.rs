@@ -104,6 +104,18 @@ impl<B: Entries> Pages<B> {
         Ok(Self { entries, books })
     }
 
+    /// The same, but that up to `runs` free runs are looked at for one request in one zone.
+    ///
+    /// It is the bound of what a call costs. A request for up to 16 pages anywhere never needs more than one. One that is
+    /// aligned, must not cross a boundary or ends inside a zone is refused when so many of the longest runs do not
+    /// fit, and so is one for more than 16 pages when none of so many runs of its class is long enough. By default it is 64;
+    /// with `u32::MAX` a request is refused only if no free place meets it.
+    #[must_use]
+    pub fn with_patience(mut self, runs: u32) -> Self {
+        self.books.patience = runs;
+        self
+    }
+
     /// Whole pages for `request`, from now on taken.
     ///
     /// # Errors
@@ -155,6 +167,6 @@ impl<B: Entries> Pages<B> {
 
     /// Bytes of the longest free run.
     pub fn largest_free(&self) -> u64 {
-        self.books.largest_free(self.entries.entries())
+        self.books.largest_free(self.entries.entries(), u32::MAX)
     }
 }

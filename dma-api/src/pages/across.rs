@@ -39,11 +39,14 @@ impl Books {
         Ok(at)
     }
 
-    /// Bytes of the longest free run, whichever zones it lies in.
-    pub(crate) fn largest_free(&self, entries: &[PageEntry]) -> u64 {
+    /// Bytes of the longest free run, whichever zones it lies in; of up to `all` that are about as long in one zone.
+    pub(crate) fn largest_free(&self, entries: &[PageEntry], all: u32) -> u64 {
         let table = Table(entries);
         let zones = self.zones.iter().take(self.count);
-        let longest = zones.map(|zone| zone.longest(table)).max().unwrap_or(0);
+        let longest = zones
+            .map(|zone| zone.longest(table, all))
+            .max()
+            .unwrap_or(0);
         let joined = self.joined(table).map(|run| run.pages).max().unwrap_or(0);
         u64::from(longest.max(joined)) << self.shift
     }
@@ -58,7 +61,7 @@ impl Books {
         match self.fit(whole, wanted) {
             None => Error::NeverFits { len, capacity },
             Some(_) => {
-                let largest_free = size(self.largest_free(table.0));
+                let largest_free = size(self.largest_free(table.0, self.patience));
                 Error::Exhausted { len, largest_free }
             }
         }

@@ -14,9 +14,12 @@ use crate::{
     limits::{Alignment, Request},
 };
 
-/// Of how many runs of each class it is seen whether a request fits that cannot be had just anywhere, before others are
-/// looked at.
-const EACH: usize = 2;
+/// For a request that not every run of its length fits: of how many runs of one class it is seen whether it fits,
+/// and of how many in all, before a run is taken that is so long that it fits there anyway.
+const FEW: (u32, u32) = (2, 8);
+
+/// How many runs at most are looked at for one request in one zone, unless the owner says otherwise.
+pub(super) const PATIENCE: u32 = 64;
 
 /// The books of the pages of one memory, but for the entries.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub(crate) struct Books {
     pub(super) pages: u32,
     /// Pages that are free.
     free: u32,
+    /// How many runs at most are looked at for one request in one zone.
+    pub(crate) patience: u32,
     /// From the highest to the lowest, `count` of them.
     pub(super) zones: [Zone; MAX_ZONES],
     pub(super) count: usize,
@@ -48,6 +53,8 @@ pub(super) struct Wanted<'r> {
     pub(super) low: u32,
     /// and below this one.
     pub(super) high: u32,
+    /// In so many pages in a row there is a place for it, unless a boundary or a limit is in the way.
+    pub(super) ample: u32,
     /// As many bytes as were asked for.
     pub(super) len: usize,
     /// The request, if there is more to it.
@@ -97,6 +104,7 @@ impl Books {
             shift,
             pages,
             free: pages,
+            patience: PATIENCE,
             zones: [const { Zone::EMPTY }; MAX_ZONES],
             count: zones,
         };
@@ -154,6 +162,7 @@ impl Books {
             pages,
             low: 0,
             high: self.pages,
+            ample: pages,
             len: size(u64::from(pages) << self.shift),
             request: None,
         };
@@ -164,7 +173,7 @@ impl Books {
     #[inline(always)]
     fn take_high(&mut self, entries: &[PageEntry], pages: u32) -> Option<u32> {
         let [highest, ..] = &mut self.zones;
-        let first = highest.take(Table(entries), pages)?;
+        let first = highest.take(Table(entries), pages, self.patience)?;
         self.free = self.free.wrapping_sub(pages);
         Some(first)
     }
@@ -178,7 +187,7 @@ impl Books {
             };
             let within = wanted.low <= zone.first && wanted.high >= zone.end;
             let found = if within && wanted.request.is_none() {
-                zone.take(table, wanted.pages)
+                zone.take(table, wanted.pages, self.patience)
             } else {
                 self.take_fitting(table, index, wanted)
             };
@@ -321,6 +330,7 @@ impl Books {
             pages,
             low: 0,
             high: self.pages,
+            ample: pages,
             len: request.len.get(),
             request: None,
         };
@@ -336,6 +346,9 @@ impl Books {
         }
         if !self.is_easy(request) {
             wanted.request = Some(request);
+            let aligned = request.alignment.max(self.page).get() >> self.shift;
+            let ample = u64::from(pages).saturating_add(aligned).saturating_sub(1);
+            wanted.ample = ample.min(u64::from(self.pages)) as u32;
         }
         wanted
     }
@@ -349,11 +362,11 @@ impl Books {
         if wanted.low >= zone.end || wanted.high <= zone.first {
             return None;
         }
-        let fits = |run: FreeRun| self.fit(run, wanted).map(|at| (run, at));
+        let fit = |run: FreeRun| self.fit(run, wanted);
         let (run, at) = zone
-            .search(table, wanted.pages, EACH)
-            .find_map(fits)
-            .or_else(|| zone.search(table, wanted.pages, usize::MAX).find_map(fits))?;
+            .search_up(table, wanted.pages, FEW, fit)
+            .or_else(|| zone.search_up(table, wanted.ample, FEW, fit))
+            .or_else(|| zone.search_down(table, wanted.pages, self.patience, fit))?;
         let zone = self.zones.get_mut(index)?;
         zone.carve(table, run, at, wanted.pages);
         Some(at)

@@ -78,12 +78,12 @@ impl Zone {
     /// time, and for more as long as one run in the list of the length that is asked for is long enough, or any
     /// list of greater lengths is not empty; or else each run of that one list is looked at.
     #[inline(always)]
-    pub(crate) fn take(&mut self, table: Table<'_>, pages: u32) -> Option<u32> {
+    pub(crate) fn take(&mut self, table: Table<'_>, pages: u32, patience: u32) -> Option<u32> {
         let (run, class) = if pages <= EXACT {
             let class = self.filled_from(pages.wrapping_sub(1))?;
             (self.front(table, class), class)
         } else {
-            self.find_long(table, pages)?
+            self.find_long(table, pages, patience)?
         };
         let rest = run.pages.wrapping_sub(pages);
         self.shrink(table, run, class, rest);
@@ -94,7 +94,7 @@ impl Zone {
 
     /// A run of more than [`EXACT`] pages, and its class.
     #[inline]
-    fn find_long(&self, table: Table<'_>, pages: u32) -> Option<(FreeRun, u32)> {
+    fn find_long(&self, table: Table<'_>, pages: u32, patience: u32) -> Option<(FreeRun, u32)> {
         let tight = class_of(pages);
         let class = self.filled_from(tight)?;
         let front = self.front(table, class);
@@ -104,8 +104,8 @@ impl Zone {
         if let Some(class) = self.filled_from(tight.wrapping_add(1)) {
             return Some((self.front(table, class), class));
         }
-        let run = self.runs(table, tight).find(|run| run.pages >= pages)?;
-        Some((run, tight))
+        let mut runs = self.runs(table, tight).take(patience as usize);
+        Some((runs.find(|run| run.pages >= pages)?, tight))
     }
 
     /// Takes the pages `at..at + pages` out of a free run that holds them.
@@ -157,22 +157,69 @@ impl Zone {
         self.link(table, first, whole);
     }
 
-    /// The run with the smallest class from `class` on, and each other run of that class and the next ones, at most
-    /// `each` of a class.
-    pub(crate) fn search<'t>(
+    /// The first of a few runs of at least `pages`, the shortest ones, that `fit` says a place in: up to `each` of a class, and
+    /// up to `all`.
+    #[inline]
+    pub(crate) fn search_up(
         &self,
-        table: Table<'t>,
+        table: Table<'_>,
         pages: u32,
-        each: usize,
-    ) -> impl Iterator<Item = FreeRun> + use<'_, 't> {
-        let mut class = class_of(pages);
-        let mut classes = core::iter::from_fn(move || {
-            let found = self.filled_from(class)?;
+        (each, all): (u32, u32),
+        fit: impl Fn(FreeRun) -> Option<u32>,
+    ) -> Option<(FreeRun, u32)> {
+        let (mut class, mut left) = (class_of(pages), all);
+        while let Some(found) = self.filled_from(class).filter(|_| left != 0) {
+            let mut left_of_class = each.min(left);
+            left = left.wrapping_sub(left_of_class);
+            let place = self.search_class(table, found, &mut left_of_class, &fit);
+            if place.is_some() {
+                return place;
+            }
+            left = left.wrapping_add(left_of_class);
             class = found.wrapping_add(1);
-            Some(found)
-        });
-        core::iter::from_fn(move || classes.next())
-            .flat_map(move |class| self.runs(table, class).take(each))
+        }
+        None
+    }
+
+    /// The first of up to `all` runs of at least `pages`, the longest ones, that `fit` says a place in.
+    pub(crate) fn search_down(
+        &self,
+        table: Table<'_>,
+        pages: u32,
+        all: u32,
+        fit: impl Fn(FreeRun) -> Option<u32>,
+    ) -> Option<(FreeRun, u32)> {
+        let (lowest, mut left) = (class_of(pages), all);
+        let mut class = self.filled_below(CLASSES);
+        while let Some(found) = class.filter(|class| *class >= lowest && left != 0) {
+            let place = self.search_class(table, found, &mut left, &fit);
+            if place.is_some() {
+                return place;
+            }
+            class = self.filled_below(found);
+        }
+        None
+    }
+
+    /// The first of up to `left` runs of a class that `fit` says a place in.
+    #[inline]
+    fn search_class(
+        &self,
+        table: Table<'_>,
+        class: u32,
+        left: &mut u32,
+        fit: &impl Fn(FreeRun) -> Option<u32>,
+    ) -> Option<(FreeRun, u32)> {
+        for run in self.runs(table, class) {
+            if *left == 0 {
+                return None;
+            }
+            *left = left.wrapping_sub(1);
+            if let Some(at) = fit(run) {
+                return Some((run, at));
+            }
+        }
+        None
     }
 
     /// All pages, free or not.
@@ -212,27 +259,16 @@ impl Zone {
         }
     }
 
-    /// Pages of the longest free run.
-    pub(crate) fn longest(&self, table: Table<'_>) -> u32 {
-        let highest = self
-            .filled
-            .iter()
-            .enumerate()
-            .rev()
-            .find(|(_, word)| **word != 0);
-        let Some((index, word)) = highest else {
-            return 0;
-        };
-        let class = (index as u32)
-            .wrapping_mul(u64::BITS)
-            .wrapping_add(word.ilog2());
-        if class < EXACT {
-            return class.wrapping_add(1);
+    /// Pages of the longest free run of up to `all` in the last list that has any.
+    pub(crate) fn longest(&self, table: Table<'_>, all: u32) -> u32 {
+        match self.filled_below(CLASSES) {
+            None => 0,
+            Some(class) if class < EXACT => class.wrapping_add(1),
+            Some(class) => {
+                let runs = self.runs(table, class).take(all as usize);
+                runs.map(|run| run.pages).max().unwrap_or(0)
+            }
         }
-        self.runs(table, class)
-            .map(|run| run.pages)
-            .max()
-            .unwrap_or(0)
     }
 
     /// The free runs of a class.
@@ -271,6 +307,22 @@ impl Zone {
         }
         let base = (word as u32).wrapping_mul(u64::BITS);
         Some(base.wrapping_add(bits.trailing_zeros()))
+    }
+
+    /// The highest class below `class` that has a run.
+    #[inline]
+    fn filled_below(&self, class: u32) -> Option<u32> {
+        let (mut word, bit) = ((class / u64::BITS) as usize, class % u64::BITS);
+        let mut bits = self
+            .filled
+            .get(word)
+            .map_or(0, |bits| bits & !(u64::MAX << bit));
+        while bits == 0 {
+            word = word.checked_sub(1)?;
+            bits = *self.filled.get(word)?;
+        }
+        let base = (word as u32).wrapping_mul(u64::BITS);
+        Some(base.wrapping_add(bits.ilog2()))
     }
 
     /// A run keeps its lowest `rest` pages; the others are no free run's any more.
