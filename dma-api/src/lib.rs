@@ -65,6 +65,8 @@ pub mod ring;
 
 pub mod bitmap;
 
+pub mod fallback;
+
 // What finds mistakes.
 
 pub mod check;
@@ -81,6 +83,7 @@ pub use direction::{
     Bidirectional, DataDirection, DeviceReads, DeviceWrites, Direction, FromDevice, ToDevice,
 };
 pub use error::{Error, Refused, known};
+pub use fallback::{PerCpu, SearchOrder};
 pub use isolated::Isolated;
 pub use ledger::{DeviceId, Ledger, LedgerCounts, Slot};
 pub use lender::Lender;
