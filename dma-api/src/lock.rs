@@ -5,6 +5,10 @@
     reason = "a critical section is what makes the cell exclusive"
 )]
 
+pub(crate) mod bits;
+
+pub(crate) mod once;
+
 use core::{cell::UnsafeCell, fmt};
 
 /// A value that is only reached inside a critical section; usable in interrupt handlers.

@@ -1,0 +1,6 @@
+//! The atomics of the crate, by names under which a model checker puts its own in their place.
+
+pub(crate) use core::sync::atomic::{AtomicBool, Ordering};
+
+#[cfg(target_has_atomic = "32")]
+pub(crate) use core::sync::atomic::AtomicU32;

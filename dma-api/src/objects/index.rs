@@ -1,0 +1,160 @@
+//! Which chunk lies at an address.
+
+/// Chunks by the number of their place: a hash table of twice as many slots as there can be chunks, searched from a key's
+/// home on up to the first empty slot.
+///
+/// Neighbouring keys have homes that are far apart, so that a search looks at one slot or two. It never looks at more than
+/// there are chunks, and one empty slot.
+#[derive(Debug)]
+pub(super) struct Index<const N: usize> {
+    /// The chunk's number and one more; 0 is an empty slot.
+    slots: [[u16; 2]; N],
+}
+
+impl<const N: usize> Index<N> {
+    pub(super) const fn new() -> Self {
+        Self { slots: [[0; 2]; N] }
+    }
+
+    /// The chunk of that key, if there is one.
+    ///
+    /// * `key_of`: the key of a chunk that is in the table.
+    pub(super) fn find(&self, key: u64, key_of: impl Fn(u16) -> u64) -> Option<u16> {
+        let slot = self.slot_of(key, key_of)?;
+        self.chunk_at(slot)
+    }
+
+    /// Puts in a chunk whose key is not there.
+    pub(super) fn insert(&mut self, chunk: u16, key: u64) {
+        let mut slot = home::<N>(key);
+        while self.chunk_at(slot).is_some() {
+            slot = after::<N>(slot);
+        }
+        self.put(slot, chunk.saturating_add(1));
+    }
+
+    /// Takes a chunk out, and moves those up that it stood in the way of.
+    pub(super) fn remove(&mut self, key: u64, key_of: impl Fn(u16) -> u64) {
+        let Some(mut hole) = self.slot_of(key, &key_of) else {
+            return;
+        };
+        let mut slot = after::<N>(hole);
+        while let Some(chunk) = self.chunk_at(slot) {
+            // It may go where the hole is unless its home lies behind the hole.
+            let home = home::<N>(key_of(chunk));
+            if distance::<N>(home, slot) >= distance::<N>(hole, slot) {
+                self.put(hole, chunk.saturating_add(1));
+                hole = slot;
+            }
+            slot = after::<N>(slot);
+        }
+        self.put(hole, 0);
+    }
+
+    fn slot_of(&self, key: u64, key_of: impl Fn(u16) -> u64) -> Option<usize> {
+        let mut slot = home::<N>(key);
+        // At most half of the slots are taken, so that there is an empty one.
+        loop {
+            if key_of(self.chunk_at(slot)?) == key {
+                return Some(slot);
+            }
+            slot = after::<N>(slot);
+        }
+    }
+
+    fn chunk_at(&self, slot: usize) -> Option<u16> {
+        let entry = self.slots.as_flattened().get(slot)?;
+        entry.checked_sub(1)
+    }
+
+    fn put(&mut self, slot: usize, entry: u16) {
+        if let Some(place) = self.slots.as_flattened_mut().get_mut(slot) {
+            *place = entry;
+        }
+    }
+}
+
+/// Where a key belongs. The golden ratio keeps multiples of any step apart.
+const fn home<const N: usize>(key: u64) -> usize {
+    let spread = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    (spread.wrapping_mul(slots::<N>() as u64) >> 32) as usize
+}
+
+const fn slots<const N: usize>() -> usize {
+    N.saturating_mul(2)
+}
+
+const fn after<const N: usize>(slot: usize) -> usize {
+    let next = slot.wrapping_add(1);
+    if next == slots::<N>() { 0 } else { next }
+}
+
+/// Steps from one slot to another.
+const fn distance<const N: usize>(from: usize, to: usize) -> usize {
+    let steps = to.wrapping_sub(from);
+    if to >= from {
+        steps
+    } else {
+        steps.wrapping_add(slots::<N>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::{collections::BTreeMap, vec::Vec};
+
+    use super::*;
+
+    const N: usize = 12;
+
+    #[test]
+    fn the_index_finds_what_a_map_finds() {
+        let mut random = 7_u64;
+        let mut index = Index::<N>::new();
+        let mut keys = [u64::MAX; N];
+        let mut model = BTreeMap::new();
+        for _ in 0..20_000 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            // So few keys that many share a home.
+            let key = random >> 59;
+            if model.contains_key(&key) {
+                index.remove(key, |chunk| keys[usize::from(chunk)]);
+                let chunk: u16 = model.remove(&key).unwrap();
+                keys[usize::from(chunk)] = u64::MAX;
+            } else if let Some(chunk) = (0..N).find(|chunk| keys[*chunk] == u64::MAX) {
+                keys[chunk] = key;
+                let chunk = u16::try_from(chunk).unwrap();
+                index.insert(chunk, key);
+                model.insert(key, chunk);
+            }
+            for key in 0..32 {
+                let found = index.find(key, |chunk| keys[usize::from(chunk)]);
+                assert_eq!(found, model.get(&key).copied(), "{key} in {model:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn chunks_that_lie_at_even_distances_are_found_in_one_look_or_two() {
+        const MANY: usize = 1000;
+        for step in 1..=64 {
+            let mut index = Index::<MANY>::new();
+            let keys: Vec<u64> = (0..1000).map(|key| 0x8_0000 + key * step).collect();
+            for (chunk, key) in (0..).zip(&keys) {
+                index.insert(chunk, *key);
+            }
+            let looks = |key: &u64| {
+                let slot = index.slot_of(*key, |chunk| keys[usize::from(chunk)]);
+                distance::<MANY>(home::<MANY>(*key), slot.unwrap()) + 1
+            };
+
+            let (sum, most) = (keys.iter().map(looks).sum::<usize>(), keys.iter().map(looks).max());
+
+            std::println!("step {step}: {sum} {most:?}");
+            assert!(sum < 2 * MANY && most <= Some(8), "step {step}: {sum}, {most:?}");
+        }
+    }
+}
