@@ -76,9 +76,8 @@ impl ObjectCounts {
 /// narrower than the layout; otherwise as much for each chunk with free blocks in front of the right one. When no block is
 /// free it takes a chunk from the source, which costs what it costs there.
 ///
-/// To give back: one multiplication to find the chunk, one or two slots of a table of twice as many slots as there can be
-/// chunks, and one multiplication to find the block. Only if the numbers of many chunks share a home are there more slots
-/// to look at, never more than there are chunks, and one.
+/// To give back: three multiplications and, on the average, a look at one slot and a half of a table of twice as many slots as
+/// there can be chunks to find the chunk, never more than there are chunks, and one; and two multiplications to find the block.
 ///
 /// Nothing depends on how many blocks there are, and nothing is kept inside of them. No lock is held while memory is zeroed
 /// or while the source is asked: interrupt handlers may allocate if they may allocate from the source, and may always give

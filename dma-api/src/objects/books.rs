@@ -128,17 +128,17 @@ impl<const CHUNKS: usize> Books<CHUNKS> {
 
     /// Puts in a chunk, all of it free, if there is a place for one.
     pub(super) fn adopt(&mut self, layout: &ObjectLayout, memory: Block) -> Result<(), Block> {
-        let Some((id, place)) = (0_u16..)
-            .zip(&mut self.chunks)
-            .find(|(_, place)| place.is_none())
-        else {
+        let mut places = (0_u16..).zip(&self.chunks);
+        let Some((id, _)) = places.find(|(_, place)| place.is_none()) else {
             return Err(memory);
         };
-        self.index.insert(id, key(layout, memory.phys().start()));
-        *place = Some(Chunk {
-            memory,
-            free: all(layout),
-        });
+        let (key, chunks) = (key(layout, memory.phys().start()), &self.chunks);
+        self.index
+            .insert(id, key, |id| key_of(chunks, layout, usize::from(id)));
+        let free = all(layout);
+        if let Some(place) = self.chunks.get_mut(usize::from(id)) {
+            *place = Some(Chunk { memory, free });
+        }
         self.open.set(usize::from(id), true);
         self.counts.chunks = self.counts.chunks.saturating_add(1);
         let free = self.counts.free;
