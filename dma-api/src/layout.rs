@@ -407,3 +407,146 @@ impl Divisor {
         ((value as u128).wrapping_mul(self.reciprocal as u128) >> u64::BITS) as u32
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::{format, vec::Vec};
+
+    use super::*;
+
+    #[test]
+    fn a_divisor_divides() {
+        let numbers = (1..=70).chain((7..20).flat_map(|bits| {
+            let power = 1_u32 << bits;
+            [
+                power.saturating_sub(1),
+                power,
+                power.saturating_add(1),
+                u32::MAX >> bits,
+            ]
+        }));
+        for number in numbers.chain([u32::MAX - 1, u32::MAX]) {
+            let divisor = Divisor::new(number);
+            for nth in [
+                0,
+                1,
+                2,
+                3,
+                63,
+                64,
+                1000,
+                u32::MAX.checked_div(number).unwrap(),
+            ] {
+                let Some(multiple) = number.checked_mul(nth) else {
+                    continue;
+                };
+                for value in multiple.saturating_sub(2)..=multiple.saturating_add(2) {
+                    let expected = value.checked_div(number).unwrap();
+                    assert_eq!(divisor.quotient(value), expected, "{value} / {number}");
+                }
+            }
+        }
+    }
+
+    /// A block's first byte for each of the blocks of 8 KiB, found by trying.
+    fn offsets(len: u32, boundary: Option<u32>) -> Vec<u32> {
+        let (mut found, mut at) = (Vec::new(), 0_u32);
+        while let last = at.saturating_add(len).saturating_sub(1)
+            && last < 8192
+        {
+            match boundary.map(|bytes| (at & bytes.wrapping_neg(), last & bytes.wrapping_neg())) {
+                Some((one, two)) if one != two => at = two,
+                _ => {
+                    found.push(at);
+                    at = at.saturating_add(len);
+                }
+            }
+        }
+        found
+    }
+
+    fn layouts() -> impl Iterator<Item = (ObjectLayout, Vec<u32>)> {
+        let lengths = [1_u32, 8, 24, 63, 64, 96, 100, 192, 500, 2048, 3000];
+        lengths.into_iter().flat_map(|len| {
+            let boundaries = [
+                None,
+                Some(64),
+                Some(256),
+                Some(1024),
+                Some(4096),
+                Some(1 << 20),
+            ];
+            boundaries.into_iter().filter_map(move |boundary| {
+                let layout = ObjectLayout::new(len as usize, Alignment::ONE).ok()?;
+                let layout = match boundary {
+                    Some(bytes) => layout.boundary(u64::from(bytes)).ok()?,
+                    None => layout,
+                };
+                Some((layout, offsets(len, boundary)))
+            })
+        })
+    }
+
+    #[test]
+    fn blocks_lie_where_trying_puts_them() {
+        for (layout, offsets) in layouts() {
+            let count = u32::try_from(offsets.len()).unwrap();
+            let found: Vec<_> = (0..count).map(|index| layout.offset_of(index)).collect();
+            assert_eq!(found, offsets, "{layout:?}");
+            let last = u64::from(*offsets.last().unwrap());
+            assert_eq!(
+                layout.span(count),
+                last.saturating_add(u64::from(layout.len))
+            );
+        }
+    }
+
+    #[test]
+    fn only_the_first_byte_of_a_block_is_a_block() {
+        for (layout, offsets) in layouts() {
+            for offset in 0..=*offsets.last().unwrap() {
+                let expected = offsets.iter().position(|start| *start == offset);
+                let found = layout.index_of(offset).map(|index| index as usize);
+                assert_eq!(found, expected, "{offset} of {layout:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_blocks_within_addresses_are_those_that_trying_finds() {
+        const START: u64 = 0x8000;
+        for (layout, offsets) in layouts().filter(|(layout, _)| layout.len > 50) {
+            let count = u32::try_from(offsets.len().min(20)).unwrap();
+            let edges = (0..4200)
+                .step_by(37)
+                .chain(offsets.iter().map(|at| u64::from(*at)));
+            for (edge, near) in edges.flat_map(|edge| [0, 1, 2].map(|near| (edge, near))) {
+                let at = START.saturating_add(edge).saturating_sub(near);
+                let check = |lowest: u64, highest: u64| {
+                    let mut request = Request::anywhere(NonZeroUsize::MIN);
+                    (request.lowest, request.highest) =
+                        (PhysAddr::new(lowest), PhysAddr::new(highest));
+                    let len = u64::from(layout.len);
+                    let met = |offset: &u32| {
+                        let first = START.saturating_add(u64::from(*offset));
+                        lowest <= first && first.saturating_add(len).saturating_sub(1) <= highest
+                    };
+                    let blocks = offsets.iter().take(count as usize);
+                    let expected = blocks.clone().filter(|at| met(at)).count();
+                    let first = blocks.clone().position(met);
+                    let found = layout.within(PhysAddr::new(START), count, &request);
+                    let text = format!("{lowest:#x}..={highest:#x} {layout:?}");
+                    assert_eq!(found.len(), expected, "{text}");
+                    assert!(
+                        expected == 0 || first == Some(found.start as usize),
+                        "{text}"
+                    );
+                };
+                check(0, at);
+                check(at, u64::MAX);
+                check(at, at.saturating_add(1200));
+            }
+        }
+    }
+}

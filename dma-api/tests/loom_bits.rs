@@ -7,6 +7,7 @@
     unreachable_pub,
     missing_docs,
     clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
     reason = "a test needs not all of it"
 )]
 

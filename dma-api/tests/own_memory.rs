@@ -7,11 +7,16 @@
     reason = "a test promises that its pools fit, states that its engine is done, and panics"
 )]
 
+#[path = "common/lab.rs"]
+mod lab;
+
+use core::cell::RefCell;
+
 use dma_api::{
-    Alignment, Bidirectional, Block, BusMap, Checked, Coherent, Device, DeviceNotice, DirectMap,
-    DmaAllocator, Error, FromDevice, Ledger, Limits, Machine, Notice, ObjectLayout, ObjectPool,
-    Quiesced, Refused, Request, Reserve, Snooping, ToDevice, UncachedMemory, WithMemory,
-    check::Finding,
+    Alignment, Bidirectional, Block, BusMap, Checked, Coherent, Costs, Device, DeviceEvent,
+    DeviceNotice, DirectMap, DmaAllocator, Error, Event, FromDevice, Ledger, Limits, Machine,
+    Notice, ObjectLayout, ObjectPool, Quiesced, Refused, Request, Reserve, Snooping, ToDevice,
+    UncachedMemory, WithMemory, check::Finding,
 };
 use sim::{Adversary, Config, DmaEngine, SimCaches, SimCoherent, SimMachine, SimPool, presets};
 
@@ -110,7 +115,6 @@ fn a_reserve_serves_transfers_on_every_machine() {
         }
 
         assert_eq!(reserve.free_blocks(), 3);
-        drop(device);
         drop(reserve);
         assert_eq!(machine.pool().free_bytes(), before);
     }
@@ -381,7 +385,79 @@ fn everything_but_the_memory_is_the_inner_machines() {
     ));
     assert!(core::ptr::eq(*own.inside(), &raw const machine));
     assert_eq!(own.bus().windows(), machine.bus().windows());
-    assert_eq!(own.costs(), machine.costs());
+    let costs = Some(Costs {
+        copy_byte: 1,
+        maintain_line: 2,
+        complete: 3,
+    });
+    let lab = lab::Lab::with_costs(costs);
+    // SAFETY: it is the memory it has.
+    assert_eq!(unsafe { WithMemory::new(lab, lab.memory()) }.costs(), costs);
     assert!(core::ptr::eq(own.memory(), &raw const objects));
     assert!(core::ptr::eq(own.clone().memory(), own.memory()));
+}
+
+/// The simulated machine, and what it was told.
+struct Listening<'m> {
+    machine: &'m SimMachine,
+    buffers: RefCell<Vec<Event>>,
+    devices: RefCell<Vec<DeviceEvent>>,
+}
+
+// SAFETY: the parts are the machine's.
+unsafe impl<'m> Machine for Listening<'m> {
+    type Sync = SimCaches;
+    type Memory = SimPool;
+    type Coherent = SimCoherent;
+
+    const OBSERVED: bool = true;
+
+    fn sync(&self) -> &SimCaches {
+        self.machine.sync()
+    }
+    fn memory(&self) -> &SimPool {
+        self.machine.memory()
+    }
+    fn coherent_source(&self) -> &SimCoherent {
+        self.machine.coherent_source()
+    }
+    fn direct_map(&self) -> DirectMap<'_> {
+        self.machine.direct_map()
+    }
+    fn bus(&self) -> BusMap<'_> {
+        self.machine.bus()
+    }
+    fn ledger(&self) -> &Ledger {
+        self.machine.ledger()
+    }
+    fn observe(&self, notice: &Notice) {
+        self.buffers.borrow_mut().push(notice.event);
+        self.machine.observe(notice);
+    }
+    fn observe_device(&self, notice: &DeviceNotice) {
+        self.devices.borrow_mut().push(notice.event);
+        self.machine.observe_device(notice);
+    }
+}
+
+#[test]
+fn the_machine_inside_is_told_of_everything() {
+    let machine = SimMachine::new(Config::default()).unwrap();
+    let objects = Objects::new(machine.pool(), layout(&machine));
+    let listening = Listening {
+        machine: &machine,
+        buffers: RefCell::default(),
+        devices: RefCell::default(),
+    };
+    // SAFETY: the objects are of the machine's memory, in its granules.
+    let own = unsafe { WithMemory::new(&listening, &objects) };
+
+    let device = device(own, Snooping::DoesNotSnoop);
+    drop(device.allocate::<ToDevice>(40).unwrap());
+    let _ = quiet(&device);
+
+    let buffers = [Event::Allocated, Event::Released];
+    assert_eq!(*listening.buffers.borrow(), buffers);
+    let devices = [DeviceEvent::Made, DeviceEvent::Quiet];
+    assert_eq!(*listening.devices.borrow(), devices);
 }

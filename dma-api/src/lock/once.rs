@@ -98,6 +98,15 @@ mod tests {
     }
 
     #[test]
+    fn a_value_is_not_read_while_it_is_being_put_in_place() {
+        let once = Once::new();
+        // SAFETY: nobody else is there.
+        unsafe { *once.value.get() = Some(7) };
+
+        assert_eq!(once.get(), None);
+    }
+
+    #[test]
     fn a_value_that_is_being_made_is_neither_there_nor_made_by_another() {
         let once = Once::new();
 

@@ -231,3 +231,85 @@ fn place(chunk: &Chunk, layout: &ObjectLayout, index: u32) -> (NonNull<[u8]>, Ph
         PhysAddr::new(phys),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use core::num::NonZeroUsize;
+
+    use super::*;
+    use crate::limits::Alignment;
+
+    const LEN: usize = 512;
+
+    #[repr(align(512))]
+    struct Page([u8; LEN]);
+
+    /// Five blocks of 96 bytes, and 32 bytes behind them.
+    fn books(page: &mut Page) -> (ObjectLayout, Books<3>) {
+        let alignment = Alignment::new(32).unwrap();
+        let layout = ObjectLayout::new(96, alignment).and_then(|layout| layout.chunks_of(LEN));
+        let memory = NonNull::from(&mut page.0);
+        // SAFETY: the page is the test's, which does not look at it.
+        let chunk = unsafe { Block::new(memory, PhysAddr::new(0x8000_0200)) }.unwrap();
+        let mut books = Books::new();
+        assert!(books.adopt(&layout.unwrap(), chunk).is_ok());
+        (layout.unwrap(), books)
+    }
+
+    fn request() -> Request {
+        Request::anywhere(NonZeroUsize::MIN)
+    }
+
+    #[test]
+    fn a_chunk_is_open_while_it_has_a_free_block() {
+        let mut page = Page([0; LEN]);
+        let (layout, mut books) = books(&mut page);
+
+        for _ in 0..5 {
+            assert_eq!(books.open.next(0), Some(0));
+            assert!(books.take(&layout, &request()).is_ok());
+        }
+
+        assert_eq!(books.open.next(0), None);
+        assert_eq!(books.take(&layout, &request()), Err(Missing::Chunk));
+    }
+
+    #[test]
+    fn a_chunk_that_is_gone_is_not_open() {
+        let mut page = Page([0; LEN]);
+        let (layout, mut books) = books(&mut page);
+
+        assert!(books.remove_empty(&layout, 1).is_none());
+        assert!(books.remove_empty(&layout, 0).is_some());
+
+        assert_eq!(books.open.next(0), None);
+        assert_eq!(books.counts(), ObjectCounts::NONE);
+        assert!(books.remove_empty(&layout, 0).is_none());
+    }
+
+    #[test]
+    fn what_lies_behind_the_last_block_is_none() {
+        let mut page = Page([0; LEN]);
+        // Blocks of 4 bytes: 64 are used, and as many are not.
+        let layout = ObjectLayout::new(4, Alignment::ONE).and_then(|layout| layout.chunks_of(LEN));
+        let (layout, memory) = (layout.unwrap(), NonNull::from(&mut page.0));
+        // SAFETY: the page is the test's, which does not look at it.
+        let chunk = unsafe { Block::new(memory, PhysAddr::new(0)) }.unwrap();
+        let mut books = Books::<1>::new();
+        assert!(books.adopt(&layout, chunk).is_ok());
+        // SAFETY: the 64th block and the 65th are inside of the page.
+        let start = |index: usize| unsafe { memory.cast::<u8>().add(4 * index) };
+        let block = |index: usize| {
+            let (memory, phys) = (start(index), PhysAddr::new(4 * index as u64));
+            // SAFETY: nobody looks at the block.
+            unsafe { Block::new(NonNull::slice_from_raw_parts(memory, 4), phys) }.unwrap()
+        };
+        for _ in 0..64 {
+            assert!(books.take(&layout, &request()).is_ok());
+        }
+
+        let behind = Error::NotAllocated { phys: 256, len: 4 };
+        assert_eq!(books.give_back(&layout, &block(64)), Err(behind));
+        assert_eq!(books.give_back(&layout, &block(63)), Ok(()));
+    }
+}

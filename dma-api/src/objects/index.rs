@@ -127,13 +127,12 @@ mod tests {
                 .wrapping_add(1);
             // So few keys that many share a home.
             let key = random >> 59;
-            if model.contains_key(&key) {
+            if let Some(chunk) = model.remove(&key) {
                 index.remove(key, |chunk| keys[usize::from(chunk)]);
-                let chunk: u16 = model.remove(&key).unwrap();
                 keys[usize::from(chunk)] = u64::MAX;
-            } else if let Some(chunk) = (0..N).find(|chunk| keys[*chunk] == u64::MAX) {
-                keys[chunk] = key;
-                let chunk = u16::try_from(chunk).unwrap();
+            } else if let Some(place) = keys.iter().position(|key| *key == u64::MAX) {
+                let chunk = u16::try_from(place).unwrap();
+                keys[place] = key;
                 index.insert(chunk, key, |chunk| keys[usize::from(chunk)]);
                 model.insert(key, chunk);
             }

@@ -83,6 +83,7 @@ const fn number(word: usize, bits: u64) -> usize {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test panics")]
 mod tests {
     extern crate std;
     use std::collections::BTreeSet;
@@ -131,7 +132,7 @@ mod tests {
     #[test]
     fn each_number_is_found_alone() {
         let mut summary = Summary::<4100>::new();
-        for number in 0..4100 {
+        for number in 0..4100_usize {
             summary.set(number, true);
             assert_eq!(summary.next(0), Some(number));
             assert_eq!(summary.next(number + 1), None);

@@ -220,6 +220,22 @@ fn a_reserve_that_cannot_be_had_leaves_no_chunk_behind() {
 }
 
 #[test]
+fn a_reserve_that_cannot_be_had_leaves_the_empty_chunks_there_were() {
+    let source = Source::new(BASE, 3 * PAGE, 64);
+    let pool = ObjectPool::<_, 5>::new(&source, LAYOUT);
+    pool.reserve(2 * 64).unwrap();
+
+    let refused = pool.reserve(4 * 64);
+
+    let exhausted = Error::Exhausted {
+        len: PAGE,
+        largest_free: 0,
+    };
+    assert_eq!(refused, Err(exhausted));
+    assert_eq!((pool.counts().chunks, pool.counts().free), (2, 128));
+}
+
+#[test]
 fn a_chunk_for_a_request_lies_within_the_requests_limits_and_the_layouts() {
     let source = Source::new(BASE, 8 * PAGE, 64);
     let between = |from: usize, to: usize| {
