@@ -79,23 +79,21 @@ mod tests {
 
     /// The same for both kinds.
     macro_rules! for_both {
-        ($($name:ident: |$bits:ident| $body:block)*) => {
-            $(#[test]
-            fn $name() {
-                {
-                    let $bits = Bits::<3>::new();
-                    $body
-                }
-                {
-                    let $bits = LockedBits::<3>::new();
-                    $body
-                }
-            })*
-        };
+        (|$bits:ident| $body:block) => {{
+            {
+                let $bits = Bits::<3>::new();
+                $body
+            }
+            {
+                let $bits = LockedBits::<3>::new();
+                $body
+            }
+        }};
     }
 
-    for_both! {
-        what_was_given_is_taken_once_and_the_lowest_first: |bits| {
+    #[test]
+    fn what_was_given_is_taken_once_and_the_lowest_first() {
+        for_both!(|bits| {
             assert_eq!(bits.take(&(0..96)), None);
             for bit in [95, 31, 0, 64, 32] {
                 assert!(bits.give(bit), "{bit}");
@@ -106,27 +104,43 @@ mod tests {
 
             assert_eq!(taken, [0, 31, 32, 64, 95]);
             assert_eq!(bits.count(), 0);
-        }
+        });
+    }
 
-        what_is_there_cannot_be_given_nor_what_there_is_no_place_for: |bits| {
+    #[test]
+    fn what_is_there_cannot_be_given_nor_what_there_is_no_place_for() {
+        for_both!(|bits| {
             assert!(bits.give(33));
             assert!(!bits.give(33));
             assert!(!bits.give(96));
             assert!(!bits.give(usize::MAX));
             assert_eq!(bits.count(), 1);
-        }
+        });
+    }
 
-        only_what_lies_in_the_range_is_taken: |bits| {
+    #[test]
+    fn only_what_lies_in_the_range_is_taken() {
+        let cases = [
+            (0..1, Some(0)),
+            (0..1, None),
+            (31..33, Some(31)),
+            (31..33, Some(32)),
+            (31..33, None),
+            (5..5, None),
+            (63..64, Some(63)),
+            (64..65, Some(64)),
+            (95..200, Some(95)),
+            (95..200, None),
+            (200..300, None),
+        ];
+        for_both!(|bits| {
             for bit in 0..96 {
                 assert!(bits.give(bit));
             }
-            for (range, expected) in [
-                (0..1, Some(0)), (0..1, None), (31..33, Some(31)), (31..33, Some(32)), (31..33, None), (5..5, None),
-                (63..64, Some(63)), (64..65, Some(64)), (95..200, Some(95)), (95..200, None), (200..300, None),
-            ] {
-                assert_eq!(bits.take(&range), expected, "{range:?}");
+            for (range, expected) in &cases {
+                assert_eq!(bits.take(range), *expected, "{range:?}");
             }
             assert_eq!(bits.count(), 90);
-        }
+        });
     }
 }
