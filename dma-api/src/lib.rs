@@ -27,6 +27,8 @@ pub mod memory;
 
 pub mod source;
 
+mod atomic;
+
 mod lock;
 
 pub mod ledger;
@@ -69,6 +71,12 @@ pub mod pages;
 
 pub mod fallback;
 
+pub mod layout;
+
+pub mod objects;
+
+pub mod reserve;
+
 // What finds mistakes.
 
 pub mod check;
@@ -87,14 +95,17 @@ pub use direction::{
 pub use error::{Error, Refused, known};
 pub use fallback::{PerCpu, SearchOrder};
 pub use isolated::Isolated;
+pub use layout::ObjectLayout;
 pub use ledger::{DeviceId, Ledger, LedgerCounts, Slot};
 pub use lender::Lender;
 pub use limits::{Alignment, DmaMask, Limits, Request};
 pub use loan::{Finished, InFlight, Loan};
-pub use machine::{Assembled, Machine, Parts};
+pub use machine::{Assembled, Machine, Parts, WithMemory};
 pub use map::{BusMap, DirectMap, Region, Window, pointer_at_offset};
 pub use memory::{Block, DmaAllocator};
+pub use objects::{ObjectCounts, ObjectPool};
 pub use observe::{DeviceEvent, DeviceNotice, Event, Notice};
+pub use reserve::{BLOCKS_PER_WORD, Reserve};
 pub use ring::Ring;
 pub use segments::Segments;
 pub use slots::{BounceCounts, BouncePool, SLOTS_PER_WORD, SlotWord};

@@ -5,13 +5,15 @@
     reason = "a critical section is what makes the cell exclusive"
 )]
 
-use core::{
-    cell::UnsafeCell,
-    fmt,
-    sync::atomic::{
-        AtomicU32,
-        Ordering::{AcqRel, Relaxed},
-    },
+pub(crate) mod bits;
+
+pub(crate) mod once;
+
+use core::{cell::UnsafeCell, fmt};
+
+use crate::atomic::{
+    AtomicU32,
+    Ordering::{AcqRel, Relaxed},
 };
 
 /// Replaces `old` by `new`, if that is what is there; of all who try at the same time one succeeds.

@@ -4,6 +4,10 @@
     reason = "the bundle's promises are what memory safety rests on"
 )]
 
+mod with_memory;
+
+pub use with_memory::WithMemory;
+
 use crate::{
     costs::Costs,
     ledger::{Holding, Ledger, Origin},

@@ -5,7 +5,7 @@ use super::{
     entry::{PageEntry, State},
     zone::{FreeRun, Table},
 };
-use crate::{addr::PhysRange, error::Error, limits::Request};
+use crate::error::Error;
 
 impl Books {
     /// Takes pages of several zones, which are not joined in the books although they are neighbours.

@@ -1,11 +1,11 @@
 //! What the books know of one page, and how it is written down.
 
-use core::{
-    fmt,
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
-};
+use core::fmt;
 
-use crate::lock;
+use crate::{
+    atomic::{AtomicU32, Ordering::Relaxed},
+    lock,
+};
 
 /// What the books of a [`Pool`](crate::Pool) keep for one page: 8 bytes, outside of the page.
 ///
