@@ -31,3 +31,11 @@ pub mod roster;
 pub mod stats;
 
 pub mod timing;
+
+pub mod space;
+
+pub mod figures;
+
+pub mod instructions;
+
+pub mod pools;

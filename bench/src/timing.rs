@@ -112,11 +112,12 @@ pub fn run(entries: &[Entry], script: &Script) -> Vec<Option<Timed>> {
         .collect();
 
     for round in &script.rounds {
-        let ops = &script.ops[round.clone()];
+        let ops = &script.ops[round.timed.clone()];
         for (lane, timed) in lanes.iter_mut().zip(&mut all) {
             let (Some(lane), Some(timed)) = (lane, timed) else {
                 continue;
             };
+            lane.run(&script.ops[round.warming.clone()]);
             let started = Instant::now();
             let missed = measured(lane.as_mut(), ops);
             let nanos = started.elapsed().as_nanos() as f64;
