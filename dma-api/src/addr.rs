@@ -69,6 +69,12 @@ macro_rules! address {
                 }
             }
 
+            /// From one address to another that is not below it, both included.
+            #[allow(dead_code, reason = "one of the two kinds of address has no use for it")]
+            pub(crate) const fn between(first: u64, last: u64) -> Self {
+                Self { first, last }
+            }
+
             /// Address of the first byte.
             #[must_use]
             pub const fn start(self) -> $Addr {

@@ -164,6 +164,13 @@ pub enum Error {
         /// Units the pool can keep account of.
         capacity: usize,
     },
+    /// Memory that is to be divided at more limits than a pool keeps account of.
+    TooManyZones {
+        /// Zones there would be.
+        zones: usize,
+        /// The most.
+        most: usize,
+    },
     /// The pool was given its memory already.
     PoolInUse,
     /// The block does not lie in the memory of the allocator it was given back to.
@@ -338,6 +345,9 @@ impl fmt::Display for Error {
                     f,
                     "the memory has {units} units, the pool can account for {capacity}"
                 )
+            }
+            Self::TooManyZones { zones, most } => {
+                write!(f, "the memory has {zones} zones, the most are {most}")
             }
             Self::PoolInUse => write!(f, "the pool has its memory already"),
             Self::ForeignBlock { phys, len } => {

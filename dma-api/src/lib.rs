@@ -63,13 +63,16 @@ pub mod isolated;
 
 pub mod ring;
 
-pub mod pool;
+pub mod bitmap;
+
+pub mod pages;
 
 // What finds mistakes.
 
 pub mod check;
 
 pub use addr::{DmaAddr, DmaRange, PhysAddr, PhysRange};
+pub use bitmap::BitmapPool;
 pub use bounce::{LoanCost, Policy};
 pub use cache::{Geometry, LineRange};
 pub use check::Checked;
@@ -89,7 +92,6 @@ pub use machine::{Assembled, Machine, Parts};
 pub use map::{BusMap, DirectMap, Region, Window, pointer_at_offset};
 pub use memory::{Block, DmaAllocator};
 pub use observe::{DeviceEvent, DeviceNotice, Event, Notice};
-pub use pool::Pool;
 pub use ring::Ring;
 pub use segments::Segments;
 pub use slots::{BounceCounts, BouncePool, SLOTS_PER_WORD, SlotWord};

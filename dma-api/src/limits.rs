@@ -458,6 +458,28 @@ impl Request {
         (start.checked_add(steps)? <= highest).then_some(PhysAddr::new(start))
     }
 
+    /// The highest place in `free` that meets the request and whose physical address is a multiple of `unit`. Takes
+    /// constant time.
+    #[must_use]
+    pub fn last_fit(&self, free: PhysRange, unit: Alignment) -> Option<PhysAddr> {
+        let steps = u64::try_from(self.len.get()).ok()?.checked_sub(1)?;
+        let lowest = free.start().max(self.lowest).get();
+        let highest = free.last().min(self.highest).get();
+
+        let mut start = self.align_down(highest.checked_sub(steps)?, unit)?;
+        if let Some(room) = self.room_before_boundary(start)
+            && room <= steps
+        {
+            // Before a boundary the pattern of allowed places repeats, so the last of them is the best.
+            let edge = start.checked_add(room)?;
+            start = self.align_down(edge.checked_sub(steps)?.checked_sub(1)?, unit)?;
+            if self.room_before_boundary(start)? <= steps {
+                return None;
+            }
+        }
+        (start >= lowest).then_some(PhysAddr::new(start))
+    }
+
     /// The lowest address at or above `addr` that is a multiple of `unit` and, as the device sees it, of the
     /// alignment. Of two powers of two one divides the other, so the larger decides and the smaller must agree.
     fn align_up(&self, addr: u64, unit: Alignment) -> Option<u64> {
@@ -472,6 +494,20 @@ impl Request {
                 .distance_up(addr.wrapping_add(self.bus_offset))
         };
         addr.checked_add(distance)
+    }
+
+    /// The highest address at or below `addr` of those that [`align_up`](Self::align_up) finds.
+    fn align_down(&self, addr: u64, unit: Alignment) -> Option<u64> {
+        let smaller = unit.min(self.alignment);
+        if !smaller.divides(self.bus_offset) {
+            return None;
+        }
+        let above = if unit >= self.alignment {
+            addr & unit.mask()
+        } else {
+            addr.wrapping_add(self.bus_offset) & self.alignment.mask()
+        };
+        addr.checked_sub(above)
     }
 
     /// Bytes from `addr` to the next multiple of the boundary as the device sees it, at least 1.
@@ -711,7 +747,7 @@ mod tests {
     }
 
     #[test]
-    fn first_fit_finds_what_trying_every_address_finds() {
+    fn the_first_and_the_last_fit_are_those_that_trying_every_address_finds() {
         const SPACE: u64 = 48;
         let powers = [1_u64, 2, 4, 8, 16];
         let mut cases = 0_u64;
@@ -742,10 +778,17 @@ mod tests {
                                         && boundary.is_none_or(|b| d / b == e / b)
                                 };
                                 let expected = (first..=last).find(|p| fits(*p)).map(PhysAddr::new);
+                                let last_expected =
+                                    (first..=last).rev().find(|p| fits(*p)).map(PhysAddr::new);
                                 let free =
                                     PhysRange::new(PhysAddr::new(first), last - first + 1).unwrap();
                                 let found = request.first_fit(free, Alignment::new(unit).unwrap());
                                 assert_eq!(found, expected, "{request:?} {free:?} unit {unit}");
+                                let found = request.last_fit(free, Alignment::new(unit).unwrap());
+                                assert_eq!(
+                                    found, last_expected,
+                                    "{request:?} {free:?} unit {unit}"
+                                );
                                 cases += 1;
                             }
                         }

@@ -5,7 +5,28 @@
     reason = "a critical section is what makes the cell exclusive"
 )]
 
-use core::{cell::UnsafeCell, fmt};
+use core::{
+    cell::UnsafeCell,
+    fmt,
+    sync::atomic::{
+        AtomicU32,
+        Ordering::{AcqRel, Relaxed},
+    },
+};
+
+/// Replaces `old` by `new`, if that is what is there; of all who try at the same time one succeeds.
+pub(crate) fn exchange(word: &AtomicU32, old: u32, new: u32) -> bool {
+    #[cfg(target_has_atomic = "32")]
+    return word.compare_exchange(old, new, AcqRel, Relaxed).is_ok();
+    #[cfg(not(target_has_atomic = "32"))]
+    critical_section::with(|_| {
+        let same = word.load(Relaxed) == old;
+        if same {
+            word.store(new, Relaxed);
+        }
+        same
+    })
+}
 
 /// A value that is only reached inside a critical section; usable in interrupt handlers.
 pub(crate) struct Locked<T: ?Sized>(UnsafeCell<T>);

@@ -10,7 +10,8 @@ use core::{alloc::Layout, num::NonZeroUsize, ops::Range, ptr::NonNull, slice};
 use std::alloc::{alloc, dealloc};
 
 use dma_api::{
-    Alignment, Block, DmaAllocator, Error, PhysAddr, Pool, Refused, Request, pool::UNITS_PER_WORD,
+    Alignment, BitmapPool, Block, DmaAllocator, Error, PhysAddr, Refused, Request,
+    bitmap::UNITS_PER_WORD,
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -43,7 +44,7 @@ impl Drop for Ram {
 
 /// A pool, the memory it has, and what the model knows of it.
 struct Bench {
-    pool: Pool<WORDS>,
+    pool: BitmapPool<WORDS>,
     ram: Ram,
     /// Physical address of the first byte.
     base: u64,
@@ -58,7 +59,7 @@ impl Bench {
     fn new(unit: usize, units: usize, extra: usize, base: u64) -> Self {
         assert!(extra < unit);
         let len = units * unit + extra;
-        let (pool, ram) = (Pool::new(), Ram::new(len, unit.max(4096)));
+        let (pool, ram) = (BitmapPool::new(), Ram::new(len, unit.max(4096)));
         let alignment = Alignment::new(unit as u64).unwrap();
         // SAFETY: the memory is the pool's alone for as long as the bench exists.
         unsafe { pool.adopt(ram.start, PhysAddr::new(base), len, alignment) }.unwrap();

@@ -23,10 +23,10 @@ pub const UNITS_PER_WORD: usize = u32::BITS as usize;
 /// may allocate and free. The memory is zeroed outside of it.
 ///
 /// ```
-/// use dma_api::{Alignment, PhysAddr, Pool};
+/// use dma_api::{Alignment, BitmapPool, PhysAddr};
 ///
 /// /// 4 MiB in pages: 1024 units, 32 words.
-/// static POOL: Pool<32> = Pool::new();
+/// static POOL: BitmapPool<32> = BitmapPool::new();
 ///
 /// # fn boot(window: core::ptr::NonNull<u8>) -> Result<(), dma_api::Error> {
 /// // SAFETY: the linker script sets this window aside.
@@ -34,11 +34,11 @@ pub const UNITS_PER_WORD: usize = u32::BITS as usize;
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Pool<const WORDS: usize> {
+pub struct BitmapPool<const WORDS: usize> {
     books: Locked<Books<WORDS>>,
 }
 
-impl<const WORDS: usize> Pool<WORDS> {
+impl<const WORDS: usize> BitmapPool<WORDS> {
     /// A pool without memory: until [`adopt`](Self::adopt) gives it some, no request fits.
     #[must_use]
     pub const fn new() -> Self {
@@ -135,7 +135,7 @@ impl<const WORDS: usize> Pool<WORDS> {
     }
 }
 
-impl<const WORDS: usize> Default for Pool<WORDS> {
+impl<const WORDS: usize> Default for BitmapPool<WORDS> {
     fn default() -> Self {
         Self::new()
     }
@@ -143,7 +143,7 @@ impl<const WORDS: usize> Default for Pool<WORDS> {
 
 // SAFETY: `Books` hands out units that are free, marks them taken, and keeps everything it relies on in itself;
 // `Request::first_fit` decided that they meet the request; they are zeroed whole.
-unsafe impl<const WORDS: usize> DmaAllocator for Pool<WORDS> {
+unsafe impl<const WORDS: usize> DmaAllocator for BitmapPool<WORDS> {
     fn allocate(&self, request: &Request) -> Result<Block, Error> {
         let (memory, phys) = self.books.with(|books| books.take(request))?;
 
