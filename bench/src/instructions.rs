@@ -36,6 +36,7 @@ pub fn counted(entry: &Entry, workloads: &[Workload]) -> Result<()> {
         let mut lane = timing::aged(entry, &script)?;
         let round = script.rounds.first().context("a workload of no rounds")?;
         let ops = &script.ops[round.timed.clone()];
+        lane.run(&script.ops[round.warming.clone()]);
         let missed = timing::measured(lane.as_mut(), ops);
         println!("{}", ops.len() as u32 - missed.skipped);
     }

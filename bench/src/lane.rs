@@ -53,9 +53,13 @@ struct Blocks<P> {
 ///
 /// # Errors
 /// The peer cannot have such a region.
-pub fn lane<P: Peer + 'static>(pages: u32, slots: usize) -> Result<Box<dyn Lane>> {
+pub fn lane<P: Peer + 'static>(
+    pages: u32,
+    slots: usize,
+    limits: &[u32],
+) -> Result<Box<dyn Lane>> {
     Ok(Box::new(Blocks {
-        peer: P::new(pages)?,
+        peer: P::new(pages, limits)?,
         slots: vec![NOTHING; slots],
     }))
 }
@@ -68,8 +72,8 @@ pub struct Entry {
     make: Make,
 }
 
-/// Makes a peer for so many pages and so many blocks at once.
-pub type Make = fn(u32, usize) -> Result<Box<dyn Lane>>;
+/// Makes a peer for so many pages, so many blocks at once, and blocks below those pages.
+pub type Make = fn(u32, usize, &[u32]) -> Result<Box<dyn Lane>>;
 
 impl Entry {
     /// The entry of one type of peer.
@@ -88,8 +92,8 @@ impl Entry {
     ///
     /// # Errors
     /// The peer cannot have such a region.
-    pub fn lane(&self, pages: u32, slots: usize) -> Result<Box<dyn Lane>> {
-        (self.make)(pages, slots)
+    pub fn lane(&self, pages: u32, slots: usize, limits: &[u32]) -> Result<Box<dyn Lane>> {
+        (self.make)(pages, slots, limits)
     }
 }
 

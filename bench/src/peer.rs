@@ -57,9 +57,11 @@ pub trait Peer: Sized {
 
     /// A region of that many pages, all of them free. The first of them is aligned to 4 MiB.
     ///
+    /// * `limits`: below which pages blocks will have to lie, for allocators that want to know beforehand; ascending.
+    ///
     /// # Errors
     /// The allocator cannot have a region of that length, or there is no such address space.
-    fn new(pages: u32) -> Result<Self>;
+    fn new(pages: u32, limits: &[u32]) -> Result<Self>;
 
     /// Allocates, and says the block's first page.
     fn take(&mut self, size: Size) -> Option<u32>;
@@ -91,7 +93,7 @@ impl Peer for Nothing {
         note: "no allocator: what the harness itself costs, which is in every other figure too",
     };
 
-    fn new(_pages: u32) -> Result<Self> {
+    fn new(_pages: u32, _limits: &[u32]) -> Result<Self> {
         Ok(Self(0))
     }
 

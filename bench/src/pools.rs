@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::figures::{Figures, Measure};
 use crate::instructions;
 use crate::lane::Entry;
+use crate::peer::Books;
 use crate::roster::OURS;
 use crate::space::{self, FAIL_AT, LARGE_AT};
 use crate::timing;
@@ -85,7 +86,7 @@ impl Plan {
         }
         for name in &self.others {
             say(name)?;
-            for entry in &self.entries {
+            for entry in self.entries.iter().filter(|entry| entry.row.books != Books::None) {
                 measure_space(name, entry, figures)?;
             }
         }

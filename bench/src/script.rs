@@ -1,5 +1,6 @@
 //! Calls that are decided beforehand, so that they are the same for every peer and cost nothing to choose.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::peer::Size;
@@ -31,6 +32,8 @@ pub enum Call {
 pub struct Script {
     /// Pages in the region.
     pub pages: u32,
+    /// Below which pages blocks will have to lie, ascending.
+    pub limits: Vec<u32>,
     /// How many slots the calls need.
     pub slots: usize,
     /// All calls, in order.
@@ -66,6 +69,7 @@ impl Script {
         };
         Self {
             pages,
+            limits: limits(&ops),
             slots: slots(&ops),
             ops,
             ageing: 0..start,
@@ -86,6 +90,7 @@ impl Script {
         };
         Self {
             pages,
+            limits: limits(&ops),
             slots: slots(&ops),
             ops,
             ageing: 0..ageing,
@@ -93,6 +98,17 @@ impl Script {
             rounds: (0..rounds).map(|at| round(ageing + at * all)).collect(),
         }
     }
+}
+
+fn limits(ops: &[Op]) -> Vec<u32> {
+    let limits: BTreeSet<u32> = ops
+        .iter()
+        .filter_map(|op| match op.call {
+            Call::TakeBelow(limit) => Some(limit),
+            _ => None,
+        })
+        .collect();
+    limits.into_iter().collect()
 }
 
 fn slots(ops: &[Op]) -> usize {

@@ -29,7 +29,7 @@ const LARGE: Size = Size {
 /// The peer cannot have such a region.
 pub fn refused_at(entry: &Entry, pages: u32, occupancy: u32) -> Result<f64> {
     let mut churn = Churn::new(11, Sizes::AnyHeavy, ANYWHERE, percent(pages, occupancy));
-    let mut lane = entry.lane(pages, pages as usize)?;
+    let mut lane = entry.lane(pages, pages as usize, &[])?;
     lane.run(&churn.age(TURNOVERS));
 
     let ops = churn.age(3 * TURNOVERS);
@@ -43,7 +43,7 @@ pub fn refused_at(entry: &Entry, pages: u32, occupancy: u32) -> Result<f64> {
 /// # Errors
 /// The peer cannot have such a region.
 pub fn fill(entry: &Entry, pages: u32) -> Result<f64> {
-    let mut lane = entry.lane(pages, pages as usize)?;
+    let mut lane = entry.lane(pages, pages as usize, &[])?;
     let mut rng = Rng::with_seed(12);
     let mut used = 0;
     for slot in 0..pages {
@@ -63,7 +63,7 @@ pub fn fill(entry: &Entry, pages: u32) -> Result<f64> {
 /// The peer cannot have such a region.
 pub fn large_at(entry: &Entry, pages: u32, occupancy: u32) -> Result<f64> {
     let mut churn = Churn::new(13, Sizes::AnyLight, ANYWHERE, percent(pages, occupancy));
-    let mut lane = entry.lane(pages, pages as usize + 1)?;
+    let mut lane = entry.lane(pages, pages as usize + 1, &[])?;
     lane.run(&churn.age(TURNOVERS));
 
     let ideal = (pages - churn.live_pages()) / LARGE.pages;

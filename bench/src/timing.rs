@@ -81,7 +81,7 @@ impl Calls {
 /// # Errors
 /// The peer cannot have such a region.
 pub fn aged(entry: &Entry, script: &Script) -> Result<Box<dyn Lane>> {
-    let mut lane = entry.lane(script.pages, script.slots)?;
+    let mut lane = entry.lane(script.pages, script.slots, &script.limits)?;
     let (before, after) = match script.sorted_before {
         Some(place) => (script.ageing.start..place, place..script.ageing.end),
         None => (script.ageing.clone(), 0..0),

@@ -33,7 +33,7 @@ impl Peer for InBandBuddy {
         note: "`acid_alloc::Buddy`; bitmaps outside, lists in the free blocks",
     };
 
-    fn new(pages: u32) -> Result<Self> {
+    fn new(pages: u32, _limits: &[u32]) -> Result<Self> {
         let blocks = pages as usize * PAGE / LONGEST;
         ensure!(blocks * LONGEST == pages as usize * PAGE, "{pages} pages are not whole blocks of 1024");
         let mapping = Mapping::new(pages, 0)?;

@@ -30,7 +30,7 @@ impl Peer for BuddySlab {
         note: "`buddy-slab-allocator`; it knows one limit, 4 GiB, to which the harness moves the one that is asked for",
     };
 
-    fn new(pages: u32) -> Result<Self> {
+    fn new(pages: u32, _limits: &[u32]) -> Result<Self> {
         let records = BuddyAllocator::<PAGE>::required_meta_size(pages as usize * PAGE);
         // One more page has room for what precedes the records.
         let before = (records + PAGE).div_ceil(PAGE) as u32;

@@ -22,7 +22,7 @@ impl Peer for Offsets {
                table of the harness, which is not counted as its metadata",
     };
 
-    fn new(pages: u32) -> Result<Self> {
+    fn new(pages: u32, _limits: &[u32]) -> Result<Self> {
         ensure!(pages > 0, "no pages");
         Ok(Self {
             allocator: Allocator::with_max_allocs(pages, pages.saturating_add(2).min(MOST_BLOCKS)),

@@ -5,7 +5,7 @@ use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
 use anyhow::{Result, anyhow};
-use dma_api::{Alignment, Block, DmaAllocator, PhysAddr, Pool, Request};
+use dma_api::{Alignment, BitmapPool, Block, DmaAllocator, PhysAddr, Request};
 
 use crate::mapping::Mapping;
 use crate::peer::{Books, PAGE, Peer, Row, Size};
@@ -19,7 +19,7 @@ const WORDS: usize = 2048;
 /// With units of 16 bytes in place of pages.
 #[derive(Debug)]
 pub struct OursBitmap {
-    pool: Box<Pool<WORDS>>,
+    pool: Box<BitmapPool<WORDS>>,
     mapping: Mapping,
 }
 
@@ -27,14 +27,14 @@ impl Peer for OursBitmap {
     const ROW: Row = Row {
         name: "ours-bitmap",
         books: Books::Side,
-        note: "today's `Pool` through `DmaAllocator`: each call locks, checks all arguments and zeroes; 16 bytes stand for a \
+        note: "`BitmapPool` through `DmaAllocator`: each call locks, checks all arguments and zeroes; 16 bytes stand for a \
                page, so that little is zeroed",
     };
 
-    fn new(pages: u32) -> Result<Self> {
+    fn new(pages: u32, _limits: &[u32]) -> Result<Self> {
         let len = pages as usize * UNIT;
         let mapping = Mapping::new(len.div_ceil(PAGE) as u32, 0)?;
-        let pool = Box::new(Pool::new());
+        let pool = Box::new(BitmapPool::new());
         let unit = Alignment::new(UNIT as u64).map_err(|error| anyhow!("{error}"))?;
         // SAFETY: the mapping is the pool's alone and lives as long as it.
         unsafe { pool.adopt(mapping.start(), PhysAddr::new(0), len, unit) }

@@ -16,7 +16,7 @@ impl Peer for Ranges {
         note: "`range-alloc` of gfx-rs; its books are on the heap and grow",
     };
 
-    fn new(pages: u32) -> Result<Self> {
+    fn new(pages: u32, _limits: &[u32]) -> Result<Self> {
         Ok(Self(RangeAllocator::new(0..pages)))
     }
 

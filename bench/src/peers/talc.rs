@@ -24,7 +24,7 @@ impl Peer for InBandTalc {
         note: "a tag behind each block, which costs a page where blocks are whole pages",
     };
 
-    fn new(pages: u32) -> Result<Self> {
+    fn new(pages: u32, _limits: &[u32]) -> Result<Self> {
         let mapping = Mapping::new(pages, 0)?;
         let mut talc = Talc::new(Manual);
         // SAFETY: the mapping is the allocator's alone and lives as long as it.
