@@ -62,11 +62,7 @@ fn main() -> Result<()> {
         } => {
             let started = Instant::now();
             let scope = if quick { Scope::Quick } else { Scope::Full };
-            let entries = match scope {
-                Scope::Quick if choice.only.is_empty() => roster::quick(),
-                _ => roster::named(&choice.only)?,
-            };
-            let plan = Plan::new(entries, scope, &choice.workload)?;
+            let plan = Plan::new(roster::named(&choice.only)?, scope, &choice.workload)?;
             let mut figures = Figures::default();
             plan.run(&mut figures)?;
             if !no_instructions {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -26,6 +27,9 @@ pub enum Scope {
 
 /// The workloads that [`Scope::Quick`] leaves out.
 const NOT_QUICK: [&str; 2] = ["limit1", "limit3"];
+
+/// Slower calls are not counted by [`Scope::Quick`].
+const QUICK_NANOS: f64 = 500.0;
 
 /// The parts that are not timed.
 const SPACE: [&str; 3] = ["fail", "fill", "cma2M"];
@@ -65,6 +69,14 @@ impl Plan {
         })
     }
 
+    /// How long a peer may take to age a region.
+    const fn budget(&self) -> Duration {
+        match self.scope {
+            Scope::Quick => Duration::from_millis(150),
+            Scope::Full => Duration::MAX,
+        }
+    }
+
     /// Measures all but instructions.
     ///
     /// # Errors
@@ -87,16 +99,25 @@ impl Plan {
         for name in &self.others {
             say(name)?;
             for entry in self.entries.iter().filter(|entry| entry.row.books != Books::None) {
-                measure_space(name, entry, figures)?;
+                measure_space(name, entry, self.budget(), figures);
             }
         }
         println!();
         Ok(())
     }
 
+    /// The timed workloads whose instructions are counted; where it has to be quick, those that are.
+    fn counted(&self, entry: &Entry, figures: &Figures) -> Vec<Workload> {
+        let fast = |workload: &Workload| {
+            let nanos = figures.get(entry.row.name, workload.name, Measure::Nanos);
+            nanos.is_some_and(|nanos| self.scope == Scope::Full || nanos.median < QUICK_NANOS)
+        };
+        self.timed.iter().copied().filter(fast).collect()
+    }
+
     fn time(&self, workload: Workload, effort: Effort, figures: &mut Figures) {
         let script = workload.script(PAGES, effort);
-        let all = timing::run(&self.entries, &script);
+        let all = timing::run(&self.entries, &script, self.budget());
         let is_ours = |entry: &Entry| entry.row.name == OURS;
         let ours = self.entries.iter().position(is_ours);
         let ours = ours.and_then(|place| all[place].clone());
@@ -126,12 +147,16 @@ impl Plan {
     pub fn count(&self, folder: &Path, figures: &mut Figures) -> Result<()> {
         for entry in &self.entries {
             say(entry.row.name)?;
-            let counts = instructions::count(entry, &self.timed, folder)?;
+            let workloads = self.counted(entry, figures);
+            if workloads.is_empty() {
+                continue;
+            }
+            let counts = instructions::count(entry, &workloads, folder)?;
             if self.scope == Scope::Full {
-                let again = instructions::count(entry, &self.timed, folder)?;
+                let again = instructions::count(entry, &workloads, folder)?;
                 ensure!(counts == again, "{}: {counts:?}, and again {again:?}", entry.row.name);
             }
-            for (workload, count) in self.timed.iter().zip(counts) {
+            for (workload, count) in workloads.iter().zip(counts) {
                 figures.add(entry.row.name, workload.name, Measure::Instructions, count);
             }
         }
@@ -140,32 +165,36 @@ impl Plan {
     }
 }
 
-fn measure_space(name: &str, entry: &Entry, figures: &mut Figures) -> Result<()> {
+/// A peer that cannot have the region, or is too slow, has no figures.
+fn measure_space(name: &str, entry: &Entry, budget: Duration, figures: &mut Figures) {
     let peer = entry.row.name;
     match name {
         "fail" => {
             for at in FAIL_AT {
-                let refused = 100.0 * space::refused_at(entry, PAGES, at)?;
-                figures.add(peer, &format!("fail{at}"), Measure::Refused, refused);
+                if let Ok(refused) = space::refused_at(entry, PAGES, at, budget) {
+                    figures.add(peer, &format!("fail{at}"), Measure::Refused, 100.0 * refused);
+                }
             }
         }
         "fill" => {
-            let filled = 100.0 * space::fill(entry, PAGES)?;
-            figures.add(peer, name, Measure::Success, filled);
+            if let Ok(filled) = space::fill(entry, PAGES) {
+                figures.add(peer, name, Measure::Success, 100.0 * filled);
+            }
         }
         _ => {
             for at in LARGE_AT {
-                let success = 100.0 * space::large_at(entry, PAGES, at)?;
-                figures.add(peer, &format!("cma2M{at}"), Measure::Success, success);
+                if let Ok(success) = space::large_at(entry, PAGES, at, budget) {
+                    figures.add(peer, &format!("cma2M{at}"), Measure::Success, 100.0 * success);
+                }
             }
         }
     }
-    Ok(())
 }
 
 /// Shows what is being measured now.
 fn say(name: &str) -> io::Result<()> {
-    print!("{name} ");
+    use std::time::SystemTime;
+    print!("{:?} {name} ", SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis()%1000000);
     io::stdout().flush()
 }
 

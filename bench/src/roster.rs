@@ -38,17 +38,6 @@ pub fn all() -> Vec<Entry> {
     ]
 }
 
-/// Those that are left out where it has to be quick: one of them takes longer than all others together.
-const SLOW: [&str; 2] = ["talc", "acid-buddy"];
-
-/// All that are not slow.
-#[must_use]
-pub fn quick() -> Vec<Entry> {
-    let mut entries = all();
-    entries.retain(|entry| !SLOW.contains(&entry.row.name));
-    entries
-}
-
 /// Those of that name or whose name begins so, in the order of the tables; all if none is named.
 ///
 /// # Errors

@@ -1,6 +1,8 @@
 //! The workloads that take memory rather than time: what can still be had.
 
-use anyhow::Result;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
 use fastrand::Rng;
 
 use crate::churn::{ANYWHERE, Churn};
@@ -8,7 +10,7 @@ use crate::lane::{Entry, Lane};
 use crate::peer::Size;
 use crate::script::{Call, Op};
 use crate::sizes::Sizes;
-use crate::timing::Calls;
+use crate::timing::{Calls, run_within};
 use crate::workloads::{TURNOVERS, percent};
 
 /// The occupancies at which requests are refused, in percent.
@@ -26,13 +28,13 @@ const LARGE: Size = Size {
 /// The share of heavy-tailed requests that is refused at that requested occupancy, after ageing.
 ///
 /// # Errors
-/// The peer cannot have such a region.
-pub fn refused_at(entry: &Entry, pages: u32, occupancy: u32) -> Result<f64> {
+/// The peer cannot have such a region, or takes longer than the budget to age it.
+pub fn refused_at(entry: &Entry, pages: u32, occupancy: u32, budget: Duration) -> Result<f64> {
     let mut churn = Churn::new(11, Sizes::AnyHeavy, ANYWHERE, percent(pages, occupancy));
     let mut lane = entry.lane(pages, pages as usize, &[])?;
-    lane.run(&churn.age(TURNOVERS));
+    run_within(lane.as_mut(), &churn.age(TURNOVERS), budget).context("too slow")?;
 
-    let ops = churn.age(3 * TURNOVERS);
+    let ops = churn.age(2 * TURNOVERS);
     let mut calls = Calls::default();
     calls.add(&ops, lane.run(&ops));
     Ok(calls.refused_share())
@@ -60,11 +62,11 @@ pub fn fill(entry: &Entry, pages: u32) -> Result<f64> {
 /// not requested would make.
 ///
 /// # Errors
-/// The peer cannot have such a region.
-pub fn large_at(entry: &Entry, pages: u32, occupancy: u32) -> Result<f64> {
+/// The peer cannot have such a region, or takes longer than the budget to age it.
+pub fn large_at(entry: &Entry, pages: u32, occupancy: u32, budget: Duration) -> Result<f64> {
     let mut churn = Churn::new(13, Sizes::AnyLight, ANYWHERE, percent(pages, occupancy));
     let mut lane = entry.lane(pages, pages as usize + 1, &[])?;
-    lane.run(&churn.age(TURNOVERS));
+    run_within(lane.as_mut(), &churn.age(TURNOVERS), budget).context("too slow")?;
 
     let ideal = (pages - churn.live_pages()) / LARGE.pages;
     let got = (0..ideal)
@@ -89,13 +91,13 @@ mod tests {
         let nothing = Entry::of::<Nothing>();
         let cma = Entry::of::<Cma>();
 
-        assert_eq!(refused_at(&nothing, 8192, 95).unwrap(), 0.0);
-        assert_eq!(large_at(&nothing, 8192, 75).unwrap(), 1.0);
-        let refused = refused_at(&cma, 8192, 95).unwrap();
+        assert_eq!(refused_at(&nothing, 8192, 95, Duration::MAX).unwrap(), 0.0);
+        assert_eq!(large_at(&nothing, 8192, 75, Duration::MAX).unwrap(), 1.0);
+        let refused = refused_at(&cma, 8192, 95, Duration::MAX).unwrap();
         assert!((0.005..0.2).contains(&refused), "{refused}");
         let filled = fill(&cma, 8192).unwrap();
         assert!((0.9..=1.0).contains(&filled), "{filled}");
-        let large = large_at(&cma, 8192, 25).unwrap();
+        let large = large_at(&cma, 8192, 25, Duration::MAX).unwrap();
         assert!((0.7..=1.0).contains(&large), "{large}");
     }
 }

@@ -112,12 +112,13 @@ pub fn percent(pages: u32, percent: u32) -> u32 {
     (u64::from(pages) * u64::from(percent) / 100) as u32
 }
 
-/// A page allocated and freed, again and again.
+/// A page allocated and freed, again and again, beside one that stays: without it, whoever splits blocks would split the
+/// whole region each time.
 fn pairs(pages: u32, effort: Effort) -> Script {
     let round: Vec<Op> = (0..effort.calls)
-        .map(|call| single(0, if call % 2 == 0 { Call::Take } else { Call::Give }))
+        .map(|call| single(1, if call % 2 == 0 { Call::Take } else { Call::Give }))
         .collect();
-    Script::repeated(pages, Vec::new(), &round, effort.rounds)
+    Script::repeated(pages, vec![single(0, Call::Take)], &round, effort.rounds)
 }
 
 /// A quarter of the pages one at a time, and then all of them freed in random order.
