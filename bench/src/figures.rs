@@ -18,6 +18,14 @@ pub enum Measure {
     Worst,
     /// Nanoseconds that 99 of 100 calls do not exceed.
     Percentile99,
+    /// The slowest call beside the median call.
+    WorstRatio,
+    /// Nanoseconds of a request without a limit, beside others below one.
+    FreeRequest,
+    /// Nanoseconds of a request below a limit.
+    LimitedRequest,
+    /// Nanoseconds per call with the same blocks in a region of that length.
+    Growth,
     /// Percent of requests that were refused.
     Refused,
     /// Percent of what was to be had that could be had.
@@ -30,12 +38,16 @@ pub enum Measure {
 
 impl Measure {
     /// In the order of the tables.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Instructions,
         Self::Nanos,
         Self::Ratio,
         Self::Percentile99,
         Self::Worst,
+        Self::WorstRatio,
+        Self::FreeRequest,
+        Self::LimitedRequest,
+        Self::Growth,
         Self::Refused,
         Self::Success,
         Self::Bits,
@@ -51,6 +63,10 @@ impl Measure {
             Self::Instructions => "instructions per call",
             Self::Worst => "nanoseconds of the slowest call",
             Self::Percentile99 => "nanoseconds of the call that is slower than 99 of 100",
+            Self::WorstRatio => "the slowest call beside the median call",
+            Self::FreeRequest => "nanoseconds of a request that may lie anywhere (median)",
+            Self::LimitedRequest => "nanoseconds of a request below a limit (median)",
+            Self::Growth => "nanoseconds per call with the same blocks in larger regions (median)",
             Self::Refused => "percent of requests refused",
             Self::Success => "percent that could be had",
             Self::Bits => "bits of books per page",
@@ -67,6 +83,10 @@ impl Measure {
             Self::Instructions => "instructions",
             Self::Worst => "worst_ns",
             Self::Percentile99 => "p99_ns",
+            Self::WorstRatio => "worst_ratio",
+            Self::FreeRequest => "free_request_ns",
+            Self::LimitedRequest => "limited_request_ns",
+            Self::Growth => "growth_ns",
             Self::Refused => "refused_percent",
             Self::Success => "success_percent",
             Self::Bits => "bits_per_page",

@@ -66,7 +66,11 @@ pub fn count(entry: &Entry, workloads: &[Workload], folder: &Path) -> Result<Vec
 
     let calls = String::from_utf8(output.stdout)?;
     let calls: Vec<f64> = calls.lines().map(str::parse).collect::<Result<_, _>>()?;
-    ensure!(calls.len() == workloads.len(), "counted {} workloads", calls.len());
+    ensure!(
+        calls.len() == workloads.len(),
+        "counted {} workloads",
+        calls.len()
+    );
     let mut counts = Vec::new();
     for (index, calls) in calls.iter().enumerate() {
         let path = format!("{}.{}", files.display(), index + 1);

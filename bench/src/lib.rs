@@ -32,7 +32,15 @@ pub mod stats;
 
 pub mod timing;
 
+pub mod each;
+
+pub mod growth;
+
+pub mod threads;
+
 pub mod space;
+
+pub mod books;
 
 pub mod figures;
 

@@ -75,7 +75,11 @@ impl Mapping {
     /// There is no such page.
     #[must_use]
     pub fn at(&self, page: u32) -> NonNull<u8> {
-        assert!((page as usize) < self.pages, "page {page} of {}", self.pages);
+        assert!(
+            (page as usize) < self.pages,
+            "page {page} of {}",
+            self.pages
+        );
         // SAFETY: the page is one of the mapping's, by its invariant.
         unsafe { self.start.add(page as usize * PAGE) }
     }

@@ -80,6 +80,11 @@ pub trait Peer: Sized {
 
     /// Frees a block with the size it was taken with.
     fn give(&mut self, page: u32, size: Size);
+
+    /// Bytes of its books that are not on the heap, less what is on the heap and is the harness's.
+    fn uncounted_bytes(&self) -> isize {
+        0
+    }
 }
 
 /// Takes and gives nothing: what the harness itself costs.

@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::books;
+use crate::each;
 use crate::figures::{Figures, Measure};
+use crate::growth::{self, REGIONS};
 use crate::instructions;
 use crate::lane::Entry;
 use crate::peer::Books;
 use crate::roster::OURS;
 use crate::space::{self, FAIL_AT, LARGE_AT};
+use crate::threads;
 use crate::timing;
-use crate::workloads::{Effort, PAGES, TIMED, Workload};
+use crate::workloads::{self, Effort, PAGES, TIMED, Workload};
 
 /// How much of it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,13 +30,18 @@ pub enum Scope {
 }
 
 /// The workloads that [`Scope::Quick`] leaves out.
-const NOT_QUICK: [&str; 2] = ["limit1", "limit3"];
+const NOT_QUICK: [&str; 6] = ["limit1", "limit3", "each", "growth", "books", "threads"];
 
 /// Slower calls are not counted by [`Scope::Quick`].
 const QUICK_NANOS: f64 = 500.0;
 
-/// The parts that are not timed.
-const SPACE: [&str; 3] = ["fail", "fill", "cma2M"];
+/// The parts beside the timed workloads.
+const PARTS: [&str; 7] = [
+    "fail", "fill", "cma2M", "each", "growth", "books", "threads",
+];
+
+/// The workloads whose calls are timed one by one.
+const EACH: [&str; 5] = ["bulk4k", "anyL90", "anyH90", "limit1", "limit3"];
 
 /// What is measured, chosen by name.
 #[derive(Debug)]
@@ -50,10 +59,13 @@ impl Plan {
     /// Nothing is called so.
     pub fn new(entries: Vec<Entry>, scope: Scope, names: &[String]) -> Result<Self> {
         let asked = |name: &str| names.iter().any(|asked| name.starts_with(asked.as_str()));
-        let all = || TIMED.iter().map(|timed| timed.name).chain(SPACE);
+        let all = || TIMED.iter().map(|timed| timed.name).chain(PARTS);
         for asked in names {
             if !all().any(|name| name.starts_with(asked.as_str())) {
-                bail!("no workload is called {asked}; there are {}", all().collect::<Vec<_>>().join(", "));
+                bail!(
+                    "no workload is called {asked}; there are {}",
+                    all().collect::<Vec<_>>().join(", ")
+                );
             }
         }
         let chosen = |name: &str| match scope {
@@ -64,8 +76,12 @@ impl Plan {
         Ok(Self {
             entries,
             scope,
-            timed: TIMED.iter().copied().filter(|timed| chosen(timed.name)).collect(),
-            others: SPACE.into_iter().filter(|name| chosen(name)).collect(),
+            timed: TIMED
+                .iter()
+                .copied()
+                .filter(|timed| chosen(timed.name))
+                .collect(),
+            others: PARTS.into_iter().filter(|name| chosen(name)).collect(),
         })
     }
 
@@ -98,11 +114,84 @@ impl Plan {
         }
         for name in &self.others {
             say(name)?;
-            for entry in self.entries.iter().filter(|entry| entry.row.books != Books::None) {
-                measure_space(name, entry, self.budget(), figures);
+            match *name {
+                "each" => self.each(effort, figures)?,
+                "growth" => self.growth(effort, figures),
+                "books" => self.books(figures)?,
+                "threads" => self.threads(figures)?,
+                name => {
+                    for entry in self.allocators() {
+                        measure_space(name, entry, self.budget(), figures);
+                    }
+                }
             }
         }
         println!();
+        Ok(())
+    }
+
+    /// All but the harness itself.
+    fn allocators(&self) -> impl Iterator<Item = &Entry> {
+        let allocates = |entry: &&Entry| entry.row.books != Books::None;
+        self.entries.iter().filter(allocates)
+    }
+
+    fn each(&self, effort: Effort, figures: &mut Figures) -> Result<()> {
+        for name in EACH {
+            for workload in workloads::named(&[name.to_owned()])? {
+                let script = workload.script(PAGES, effort);
+                for entry in self.allocators() {
+                    let Ok(Some(each)) = each::measure(entry, &script, self.budget()) else {
+                        continue;
+                    };
+                    let peer = entry.row.name;
+                    figures.add(peer, name, Measure::Percentile99, each.percentile99);
+                    figures.add(peer, name, Measure::Worst, each.worst);
+                    figures.add(
+                        peer,
+                        name,
+                        Measure::WorstRatio,
+                        each.worst / each.median.max(1.0),
+                    );
+                    let requests = each.free_request.zip(each.limited_request);
+                    if let Some((free, limited)) = requests {
+                        figures.add(peer, name, Measure::FreeRequest, free);
+                        figures.add(peer, name, Measure::LimitedRequest, limited);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn growth(&self, effort: Effort, figures: &mut Figures) {
+        for (name, pages) in REGIONS {
+            let all = growth::run(&self.entries, pages, effort, self.budget());
+            for (entry, timed) in self.entries.iter().zip(&all) {
+                if let Some(nanos) = timed.as_ref().and_then(timing::Timed::spread) {
+                    figures.add_spread(entry.row.name, name, Measure::Growth, nanos);
+                }
+            }
+        }
+    }
+
+    fn books(&self, figures: &mut Figures) -> Result<()> {
+        for (name, least, most) in books::read()? {
+            let side = |entry: &&Entry| entry.row.name == name && entry.row.books == Books::Side;
+            if let Some(entry) = self.entries.iter().find(side) {
+                figures.add(entry.row.name, "least", Measure::Bits, least);
+                figures.add(entry.row.name, "most", Measure::Bits, most);
+            }
+        }
+        Ok(())
+    }
+
+    fn threads(&self, figures: &mut Figures) -> Result<()> {
+        for (name, ratio) in threads::run(200_000, 9)? {
+            if self.entries.iter().any(|entry| entry.row.name == name) {
+                figures.add_spread(name, "anyL", Measure::Speedup, ratio);
+            }
+        }
         Ok(())
     }
 
@@ -154,7 +243,11 @@ impl Plan {
             let counts = instructions::count(entry, &workloads, folder)?;
             if self.scope == Scope::Full {
                 let again = instructions::count(entry, &workloads, folder)?;
-                ensure!(counts == again, "{}: {counts:?}, and again {again:?}", entry.row.name);
+                ensure!(
+                    counts == again,
+                    "{}: {counts:?}, and again {again:?}",
+                    entry.row.name
+                );
             }
             for (workload, count) in workloads.iter().zip(counts) {
                 figures.add(entry.row.name, workload.name, Measure::Instructions, count);
@@ -172,7 +265,12 @@ fn measure_space(name: &str, entry: &Entry, budget: Duration, figures: &mut Figu
         "fail" => {
             for at in FAIL_AT {
                 if let Ok(refused) = space::refused_at(entry, PAGES, at, budget) {
-                    figures.add(peer, &format!("fail{at}"), Measure::Refused, 100.0 * refused);
+                    figures.add(
+                        peer,
+                        &format!("fail{at}"),
+                        Measure::Refused,
+                        100.0 * refused,
+                    );
                 }
             }
         }
@@ -184,7 +282,12 @@ fn measure_space(name: &str, entry: &Entry, budget: Duration, figures: &mut Figu
         _ => {
             for at in LARGE_AT {
                 if let Ok(success) = space::large_at(entry, PAGES, at, budget) {
-                    figures.add(peer, &format!("cma2M{at}"), Measure::Success, 100.0 * success);
+                    figures.add(
+                        peer,
+                        &format!("cma2M{at}"),
+                        Measure::Success,
+                        100.0 * success,
+                    );
                 }
             }
         }
@@ -193,8 +296,7 @@ fn measure_space(name: &str, entry: &Entry, budget: Duration, figures: &mut Figu
 
 /// Shows what is being measured now.
 fn say(name: &str) -> io::Result<()> {
-    use std::time::SystemTime;
-    print!("{:?} {name} ", SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis()%1000000);
+    print!("{name} ");
     io::stdout().flush()
 }
 

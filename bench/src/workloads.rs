@@ -96,7 +96,10 @@ pub fn named(names: &[String]) -> Result<Vec<Workload>> {
     for name in names {
         if !TIMED.iter().any(|workload| called(workload, name)) {
             let known: Vec<&str> = TIMED.iter().map(|workload| workload.name).collect();
-            bail!("no workload is called {name}; there are {}", known.join(", "));
+            bail!(
+                "no workload is called {name}; there are {}",
+                known.join(", ")
+            );
         }
     }
     Ok(TIMED
@@ -116,7 +119,16 @@ pub fn percent(pages: u32, percent: u32) -> u32 {
 /// whole region each time.
 fn pairs(pages: u32, effort: Effort) -> Script {
     let round: Vec<Op> = (0..effort.calls)
-        .map(|call| single(1, if call % 2 == 0 { Call::Take } else { Call::Give }))
+        .map(|call| {
+            single(
+                1,
+                if call % 2 == 0 {
+                    Call::Take
+                } else {
+                    Call::Give
+                },
+            )
+        })
         .collect();
     Script::repeated(pages, vec![single(0, Call::Take)], &round, effort.rounds)
 }

@@ -1,5 +1,8 @@
 //! `acid_alloc`'s buddy: bitmaps outside, lists of free blocks in the blocks.
-#![expect(unsafe_code, reason = "the allocator is given memory, and pointers back")]
+#![expect(
+    unsafe_code,
+    reason = "the allocator is given memory, and pointers back"
+)]
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -35,10 +38,17 @@ impl Peer for InBandBuddy {
 
     fn new(pages: u32, _limits: &[u32]) -> Result<Self> {
         let blocks = pages as usize * PAGE / LONGEST;
-        ensure!(blocks * LONGEST == pages as usize * PAGE, "{pages} pages are not whole blocks of 1024");
+        ensure!(
+            blocks * LONGEST == pages as usize * PAGE,
+            "{pages} pages are not whole blocks of 1024"
+        );
         let mapping = Mapping::new(pages, 0)?;
         let books = Levels::metadata_layout(blocks).map_err(|error| anyhow!("{error:?}"))?;
-        ensure!(books.align() <= align_of::<u64>(), "its bitmaps are aligned to {}", books.align());
+        ensure!(
+            books.align() <= align_of::<u64>(),
+            "its bitmaps are aligned to {}",
+            books.align()
+        );
         let mut bitmaps = vec![0_u64; books.size().div_ceil(size_of::<u64>())];
 
         let metadata = NonNull::from(bitmaps.as_mut_slice()).cast();

@@ -20,7 +20,7 @@ static OFFSET: AtomicUsize = AtomicUsize::new(0);
 pub struct BuddySlab {
     buddy: BuddyAllocator<PAGE>,
     first: usize,
-    _mapping: Mapping,
+    mapping: Mapping,
 }
 
 impl Peer for BuddySlab {
@@ -43,12 +43,17 @@ impl Peer for BuddySlab {
         unsafe { buddy.init(bytes) }.map_err(|error| anyhow!("{error:?}"))?;
 
         let first = mapping.at(before).addr().get();
-        let managed = buddy.section(0).map(|section| (section.start, section.total_pages));
-        ensure!(managed == Some((first, pages as usize)), "it manages {managed:?}");
+        let managed = buddy
+            .section(0)
+            .map(|section| (section.start, section.total_pages));
+        ensure!(
+            managed == Some((first, pages as usize)),
+            "it manages {managed:?}"
+        );
         Ok(Self {
             buddy,
             first,
-            _mapping: mapping,
+            mapping,
         })
     }
 
@@ -73,6 +78,10 @@ impl Peer for BuddySlab {
     fn give(&mut self, page: u32, size: Size) {
         let addr = self.first + page as usize * PAGE;
         self.buddy.dealloc_pages(addr, size.pages as usize);
+    }
+
+    fn uncounted_bytes(&self) -> isize {
+        (self.first - self.mapping.start().addr().get()).cast_signed()
     }
 }
 

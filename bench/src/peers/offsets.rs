@@ -33,7 +33,7 @@ impl Peer for Offsets {
     #[inline]
     fn take(&mut self, size: Size) -> Option<u32> {
         let handle = self.allocator.allocate(size.pages + size.align - 1)?;
-        let page = handle.offset.next_multiple_of(size.align);
+        let page = (handle.offset + size.align - 1) & !(size.align - 1);
         self.handles[page as usize] = Some(handle);
         Some(page)
     }
@@ -43,5 +43,9 @@ impl Peer for Offsets {
         if let Some(handle) = self.handles[page as usize].take() {
             self.allocator.free(handle);
         }
+    }
+
+    fn uncounted_bytes(&self) -> isize {
+        -size_of_val(self.handles.as_slice()).cast_signed()
     }
 }

@@ -24,7 +24,10 @@ impl Peer for Ours {
     fn new(pages: u32, limits: &[u32]) -> Result<Self> {
         let entries = entries(pages as usize, limits.len() + 1);
         // A region lives as long as the run, or until its process ends.
-        let books = (0..entries).map(|_| PageEntry::NEW).collect::<Vec<_>>().leak();
+        let books = (0..entries)
+            .map(|_| PageEntry::NEW)
+            .collect::<Vec<_>>()
+            .leak();
         let window = PhysRange::new(PhysAddr::new(0), u64::from(pages) * PAGE as u64)
             .map_err(|error| anyhow!("{error}"))?;
         let page = Alignment::new(PAGE as u64).map_err(|error| anyhow!("{error}"))?;

@@ -44,7 +44,7 @@ impl Peer for OursBitmap {
 
     #[inline]
     fn take(&mut self, size: Size) -> Option<u32> {
-        self.take_up_to(size, u64::MAX)
+        self.take_shared(size)
     }
 
     #[inline]
@@ -54,6 +54,26 @@ impl Peer for OursBitmap {
 
     #[inline]
     fn give(&mut self, page: u32, size: Size) {
+        self.give_shared(page, size);
+    }
+}
+
+// SAFETY: nothing but the pool touches the mapping, and the pool may be shared.
+unsafe impl Sync for OursBitmap {}
+
+impl OursBitmap {
+    /// Allocates, from whichever thread.
+    #[inline]
+    pub fn take_shared(&self, size: Size) -> Option<u32> {
+        self.take_up_to(size, u64::MAX)
+    }
+
+    /// Frees, from whichever thread.
+    ///
+    /// # Panics
+    /// It is not exactly what was allocated.
+    #[inline]
+    pub fn give_shared(&self, page: u32, size: Size) {
         let (offset, len) = (page as usize * UNIT, size.pages as usize * UNIT);
         // SAFETY: the mapping is at least as long as the pool's memory.
         let start = unsafe { self.mapping.start().add(offset) };
@@ -63,9 +83,7 @@ impl Peer for OursBitmap {
         let freed = block.map(|block| self.pool.free(block));
         assert!(matches!(freed, Ok(Ok(()))), "{freed:?}");
     }
-}
 
-impl OursBitmap {
     #[inline]
     fn take_up_to(&self, size: Size, highest: u64) -> Option<u32> {
         let mut request = Request::anywhere(NonZeroUsize::new(size.pages as usize * UNIT)?);

@@ -1,5 +1,8 @@
 //! `talc`: bins of free blocks, with tags and links in the blocks.
-#![expect(unsafe_code, reason = "the allocator is given memory, and pointers back")]
+#![expect(
+    unsafe_code,
+    reason = "the allocator is given memory, and pointers back"
+)]
 
 use core::alloc::Layout;
 

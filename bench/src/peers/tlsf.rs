@@ -1,5 +1,8 @@
 //! `rlsf`: two-level segregated fit, with headers in front of the blocks.
-#![expect(unsafe_code, reason = "the allocator is given memory, and pointers back")]
+#![expect(
+    unsafe_code,
+    reason = "the allocator is given memory, and pointers back"
+)]
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
