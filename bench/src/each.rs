@@ -1,11 +1,11 @@
-//! Calls timed one by one: the slowest, and how requests below a limit compare with others.
+//! Calls timed one by one, for the slowest of them.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use crate::lane::Entry;
-use crate::script::{Call, Op, Script};
+use crate::script::Script;
 use crate::stats::at;
 use crate::timing::aged;
 
@@ -22,10 +22,6 @@ pub struct Each {
     pub percentile99: f64,
     /// None took more.
     pub worst: f64,
-    /// The median of the requests without a limit.
-    pub free_request: Option<f64>,
-    /// The median of the requests below a limit.
-    pub limited_request: Option<f64>,
 }
 
 /// Times the first round of a workload.
@@ -47,23 +43,17 @@ pub fn measure(entry: &Entry, script: &Script, budget: Duration) -> Result<Optio
             *fastest = (*fastest).min(started.elapsed().as_nanos() as u64);
         }
     }
-    Ok(summary(ops, &fastest, clock()))
+    Ok(summary(&fastest, clock()))
 }
 
-fn summary(ops: &[Op], nanos: &[u64], clock: f64) -> Option<Each> {
-    let share = |share: f64, of: &dyn Fn(Call) -> bool| {
-        let chosen = ops.iter().zip(nanos).filter(|(op, _)| of(op.call));
-        let mut sorted: Vec<f64> = chosen.map(|(_, nanos)| *nanos as f64).collect();
-        sorted.sort_by(f64::total_cmp);
-        at(&sorted, share).map(|nanos| (nanos - clock).max(0.0))
-    };
-    let any = |_: Call| true;
+fn summary(nanos: &[u64], clock: f64) -> Option<Each> {
+    let mut sorted: Vec<f64> = nanos.iter().map(|&nanos| nanos as f64).collect();
+    sorted.sort_by(f64::total_cmp);
+    let share = |share| at(&sorted, share).map(|nanos| (nanos - clock).max(0.0));
     Some(Each {
-        median: share(0.5, &any)?,
-        percentile99: share(0.99, &any)?,
-        worst: share(1.0, &any)?,
-        free_request: share(0.5, &|call| call == Call::Take),
-        limited_request: share(0.5, &|call| matches!(call, Call::TakeBelow(_))),
+        median: share(0.5)?,
+        percentile99: share(0.99)?,
+        worst: share(1.0)?,
     })
 }
 
@@ -79,28 +69,20 @@ fn clock() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peer::Size;
 
     #[test]
-    fn the_clock_is_subtracted_and_requests_are_told_apart() {
-        let op = |call| Op {
-            slot: 0,
-            size: Size::pages(1),
-            call,
-        };
-        let ops = [Call::Take, Call::TakeBelow(4), Call::Give, Call::Take].map(op);
+    fn what_the_clock_takes_is_subtracted() {
+        let nanos: Vec<u64> = (5..=105).rev().collect();
 
-        let each = summary(&ops, &[30, 50, 25, 40], 10.0);
+        let each = summary(&nanos, 10.0);
 
         let expected = Each {
-            median: 25.0,
-            percentile99: 39.7,
-            worst: 40.0,
-            free_request: Some(25.0),
-            limited_request: Some(40.0),
+            median: 45.0,
+            percentile99: 94.0,
+            worst: 95.0,
         };
-        let mut each = each.unwrap();
-        each.percentile99 = (each.percentile99 * 10.0).round() / 10.0;
-        assert_eq!(each, expected);
+        assert_eq!(each, Some(expected));
+        assert_eq!(summary(&[1], 10.0).map(|each| each.worst), Some(0.0));
+        assert_eq!(summary(&[], 10.0), None);
     }
 }

@@ -20,10 +20,6 @@ pub enum Measure {
     Percentile99,
     /// The slowest call beside the median call.
     WorstRatio,
-    /// Nanoseconds of a request without a limit, beside others below one.
-    FreeRequest,
-    /// Nanoseconds of a request below a limit.
-    LimitedRequest,
     /// Nanoseconds per call with the same blocks in a region of that length.
     Growth,
     /// Percent of requests that were refused.
@@ -38,15 +34,13 @@ pub enum Measure {
 
 impl Measure {
     /// In the order of the tables.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 11] = [
         Self::Instructions,
         Self::Nanos,
         Self::Ratio,
         Self::Percentile99,
         Self::Worst,
         Self::WorstRatio,
-        Self::FreeRequest,
-        Self::LimitedRequest,
         Self::Growth,
         Self::Refused,
         Self::Success,
@@ -64,8 +58,6 @@ impl Measure {
             Self::Worst => "nanoseconds of the slowest call",
             Self::Percentile99 => "nanoseconds of the call that is slower than 99 of 100",
             Self::WorstRatio => "the slowest call beside the median call",
-            Self::FreeRequest => "nanoseconds of a request that may lie anywhere (median)",
-            Self::LimitedRequest => "nanoseconds of a request below a limit (median)",
             Self::Growth => "nanoseconds per call with the same blocks in larger regions (median)",
             Self::Refused => "percent of requests refused",
             Self::Success => "percent that could be had",
@@ -84,8 +76,6 @@ impl Measure {
             Self::Worst => "worst_ns",
             Self::Percentile99 => "p99_ns",
             Self::WorstRatio => "worst_ratio",
-            Self::FreeRequest => "free_request_ns",
-            Self::LimitedRequest => "limited_request_ns",
             Self::Growth => "growth_ns",
             Self::Refused => "refused_percent",
             Self::Success => "success_percent",
@@ -246,7 +236,8 @@ fn line(text: &mut String, content: core::fmt::Arguments<'_>) {
 }
 
 /// Three digits, or all before the point.
-fn short(value: f64) -> String {
+#[must_use]
+pub fn short(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
         size if size >= 100.0 => format!("{value:.0}"),

@@ -44,6 +44,12 @@ pub mod books;
 
 pub mod figures;
 
+pub mod versions;
+
+pub mod report;
+
+pub mod plot;
+
 pub mod instructions;
 
 pub mod pools;

@@ -72,7 +72,8 @@ fn main() -> Result<()> {
             print!("{}", figures.tables());
             let whole = choice.only.is_empty() && choice.workload.is_empty();
             if whole && !quick && !no_instructions {
-                pools::write(&figures, &out)?;
+                let rows: Vec<_> = roster::all().iter().map(|entry| entry.row).collect();
+                pools::write(&figures, &rows, &out)?;
             }
             println!("\n{:.0} s", started.elapsed().as_secs_f64());
             Ok(())

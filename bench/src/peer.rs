@@ -44,6 +44,8 @@ pub enum Books {
 pub struct Row {
     /// A short name, which `--only` takes.
     pub name: &'static str,
+    /// The published package it is of.
+    pub package: Option<&'static str>,
     /// Where its books are.
     pub books: Books,
     /// What has to be known to read its figures.
@@ -94,6 +96,7 @@ pub struct Nothing(u32);
 impl Peer for Nothing {
     const ROW: Row = Row {
         name: "harness",
+        package: None,
         books: Books::None,
         note: "no allocator: what the harness itself costs, which is in every other figure too",
     };

@@ -13,12 +13,17 @@ use crate::figures::{Figures, Measure};
 use crate::growth::{self, REGIONS};
 use crate::instructions;
 use crate::lane::Entry;
-use crate::peer::Books;
+use crate::peer::{Books, Row};
+use crate::plot;
+use crate::report;
 use crate::roster::OURS;
 use crate::space::{self, FAIL_AT, LARGE_AT};
 use crate::threads;
 use crate::timing;
 use crate::workloads::{self, Effort, PAGES, TIMED, Workload};
+
+/// How it is measured, in words.
+const METHOD: &str = include_str!("method.md");
 
 /// How much of it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +35,9 @@ pub enum Scope {
 }
 
 /// The workloads that [`Scope::Quick`] leaves out.
-const NOT_QUICK: [&str; 6] = ["limit1", "limit3", "each", "growth", "books", "threads"];
+const NOT_QUICK: [&str; 7] = [
+    "limit0", "limit1", "limit3", "each", "growth", "books", "threads",
+];
 
 /// Slower calls are not counted by [`Scope::Quick`].
 const QUICK_NANOS: f64 = 500.0;
@@ -153,11 +160,6 @@ impl Plan {
                         Measure::WorstRatio,
                         each.worst / each.median.max(1.0),
                     );
-                    let requests = each.free_request.zip(each.limited_request);
-                    if let Some((free, limited)) = requests {
-                        figures.add(peer, name, Measure::FreeRequest, free);
-                        figures.add(peer, name, Measure::LimitedRequest, limited);
-                    }
                 }
             }
         }
@@ -300,12 +302,17 @@ fn say(name: &str) -> io::Result<()> {
     io::stdout().flush()
 }
 
-/// Writes what was measured.
+/// Writes what was measured: the figures, the picture and the page.
 ///
 /// # Errors
 /// The files cannot be written.
-pub fn write(figures: &Figures, folder: &Path) -> Result<()> {
+pub fn write(figures: &Figures, rows: &[Row], folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let path = folder.join("pools.csv");
-    fs::write(&path, figures.csv()).with_context(|| format!("cannot write {}", path.display()))
+    let write = |name: &str, content: String| {
+        let path = folder.join(name);
+        fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))
+    };
+    write("pools.csv", figures.csv())?;
+    write("pools.md", report::page(METHOD, rows, figures))?;
+    plot::draw(figures, Measure::Nanos, &folder.join("pools.svg"))
 }

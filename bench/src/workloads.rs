@@ -78,6 +78,10 @@ pub const TIMED: &[Workload] = &[
         write: checkerboard,
     },
     Workload {
+        name: "limit0",
+        write: |pages, effort| limited(7, ANYWHERE, pages, effort),
+    },
+    Workload {
         name: "limit1",
         write: |pages, effort| limited(7, &one_limit(pages), pages, effort),
     },

@@ -12,6 +12,7 @@ pub struct Bitmap<B>(Box<B>);
 
 const ROW: Row = Row {
     name: "bitmap-tree",
+    package: Some("bitmap-allocator"),
     books: Books::Side,
     note: "`bitmap-allocator`; a search in order of address",
 };

@@ -13,6 +13,7 @@ pub struct BuddyFrames(FrameAllocator<25>);
 impl Peer for BuddyFrames {
     const ROW: Row = Row {
         name: "buddy-frames",
+        package: Some("buddy_system_allocator"),
         books: Books::Side,
         note: "`buddy_system_allocator::FrameAllocator`; its books are on the heap and grow",
     };

@@ -32,6 +32,7 @@ pub struct InBandBuddy {
 impl Peer for InBandBuddy {
     const ROW: Row = Row {
         name: "acid-buddy",
+        package: Some("acid_alloc"),
         books: Books::InBand,
         note: "`acid_alloc::Buddy`; bitmaps outside, lists in the free blocks",
     };

@@ -26,6 +26,7 @@ pub struct BuddySlab {
 impl Peer for BuddySlab {
     const ROW: Row = Row {
         name: "buddy-slab",
+        package: Some("buddy-slab-allocator"),
         books: Books::Side,
         note: "`buddy-slab-allocator`; it knows one limit, 4 GiB, to which the harness moves the one that is asked for",
     };

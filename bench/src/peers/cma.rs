@@ -18,6 +18,7 @@ pub struct Cma {
 impl Peer for Cma {
     const ROW: Row = Row {
         name: "cma",
+        package: None,
         books: Books::Side,
         note: "Linux CMA's algorithm, written for this comparison; without its lock",
     };

@@ -17,6 +17,7 @@ pub struct Offsets {
 impl Peer for Offsets {
     const ROW: Row = Row {
         name: "offset-allocator",
+        package: Some("offset-allocator"),
         books: Books::Side,
         note: "it has no alignment: aligned requests take as many more pages as they may need; its handles are kept in a \
                table of the harness, which is not counted as its metadata",

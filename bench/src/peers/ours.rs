@@ -17,6 +17,7 @@ pub struct Ours {
 impl Peer for Ours {
     const ROW: Row = Row {
         name: "ours",
+        package: None,
         books: Books::Side,
         note: "`dma_api::pages::Pages`; checks all arguments of both calls; knows the limits of its workload beforehand",
     };

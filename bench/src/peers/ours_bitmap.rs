@@ -26,6 +26,7 @@ pub struct OursBitmap {
 impl Peer for OursBitmap {
     const ROW: Row = Row {
         name: "ours-bitmap",
+        package: None,
         books: Books::Side,
         note: "`BitmapPool` through `DmaAllocator`: each call locks, checks all arguments and zeroes; 16 bytes stand for a \
                page, so that little is zeroed",

@@ -12,6 +12,7 @@ pub struct Ranges(RangeAllocator<u32>);
 impl Peer for Ranges {
     const ROW: Row = Row {
         name: "range-alloc",
+        package: Some("range-alloc"),
         books: Books::Side,
         note: "`range-alloc` of gfx-rs; its books are on the heap and grow",
     };

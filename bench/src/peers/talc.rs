@@ -23,6 +23,7 @@ pub struct InBandTalc {
 impl Peer for InBandTalc {
     const ROW: Row = Row {
         name: "talc",
+        package: Some("talc"),
         books: Books::InBand,
         note: "a tag behind each block, which costs a page where blocks are whole pages",
     };

@@ -23,6 +23,7 @@ pub struct InBandTlsf {
 impl Peer for InBandTlsf {
     const ROW: Row = Row {
         name: "rlsf",
+        package: Some("rlsf"),
         books: Books::InBand,
         note: "a header before each block, which costs a page where blocks are whole pages",
     };
