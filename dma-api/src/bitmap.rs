@@ -1,8 +1,11 @@
 //! A contiguous pool: memory set aside for devices, with all its books kept outside that memory.
 #![expect(unsafe_code, reason = "the pool hands out the memory it was given")]
 
-use core::ptr::NonNull;
+mod words;
 
+use core::{ops::Range, ptr::NonNull};
+
+use self::words::{BITS, Bits};
 use crate::{
     addr::{PhysAddr, PhysRange},
     error::{Error, Refused},
@@ -13,20 +16,31 @@ use crate::{
 
 /// Units that one word of the bitmaps accounts for: a pool of `WORDS` words has at most `WORDS * UNITS_PER_WORD`
 /// units.
-pub const UNITS_PER_WORD: usize = u32::BITS as usize;
+pub const UNITS_PER_WORD: usize = BITS;
 
 /// A contiguous pool of up to `WORDS` × [`UNITS_PER_WORD`] units.
 ///
 /// It is made empty, so that it can be a `static`, and given its memory once, at boot. Any number of units can be
-/// had, not only powers of two; the lowest free place that meets a request is taken. The search takes time
-/// proportional to the units in the pool, a word of the bitmap at a time, in a critical section: interrupt handlers
-/// may allocate and free. The memory is zeroed outside of it.
+/// had, not only powers of two; the lowest free place that meets a request is taken, whatever its limits.
+///
+/// The books are two bits a unit. One says that it is taken. The other says that a block ends with it, without which a
+/// block that is given back could be two neighbours, or a part of one: with it, [`free`](DmaAllocator::free) takes
+/// exactly what was handed out and refuses all else.
+///
+/// A search looks at each word once, and at none before the first unit that the request's limits allow. Up to 64 units
+/// are found in at most 6 steps a word; then, only where so many are free, the places that alignment and boundary allow
+/// are calculated for the whole word. For more units a word is one step, and a free run of that length is judged in
+/// constant time. A request that must wait costs one more look at each word, for the longest free run. So the cost
+/// grows with the words, and not with the pieces that the free memory is in. [`free`](DmaAllocator::free) looks at the
+/// block's own words.
+///
+/// All that is in a critical section: interrupt handlers may allocate and free. The memory is zeroed outside of it.
 ///
 /// ```
 /// use dma_api::{Alignment, BitmapPool, PhysAddr};
 ///
-/// /// 4 MiB in pages: 1024 units, 32 words.
-/// static POOL: BitmapPool<32> = BitmapPool::new();
+/// /// 4 MiB in pages: 1024 units, 16 words.
+/// static POOL: BitmapPool<16> = BitmapPool::new();
 ///
 /// # fn boot(window: core::ptr::NonNull<u8>) -> Result<(), dma_api::Error> {
 /// // SAFETY: the linker script sets this window aside.
@@ -42,7 +56,7 @@ impl<const WORDS: usize> BitmapPool<WORDS> {
     /// A pool without memory: until [`adopt`](Self::adopt) gives it some, no request fits.
     #[must_use]
     pub const fn new() -> Self {
-        let (taken, ends) = (Bits([0; WORDS]), Bits([0; WORDS]));
+        let (taken, ends) = (Bits::CLEAR, Bits::CLEAR);
         Self {
             books: Locked::new(Books {
                 memory: None,
@@ -106,6 +120,8 @@ impl<const WORDS: usize> BitmapPool<WORDS> {
             if books.memory.is_some() {
                 return Err(Error::PoolInUse);
             }
+            // The last word's bits behind the last unit are those of no unit, and never free.
+            books.taken.set_all(units, capacity, true);
             books.memory = Some(Memory {
                 cpu,
                 phys,
@@ -120,12 +136,8 @@ impl<const WORDS: usize> BitmapPool<WORDS> {
     /// Bytes that are free now, in however many pieces.
     pub fn free_bytes(&self) -> usize {
         self.books.with(|books| {
-            let unit = books.memory.as_ref().map_or(0, |memory| memory.unit_len);
-            books
-                .runs()
-                .map(|run| run.len())
-                .sum::<usize>()
-                .saturating_mul(unit)
+            let free = |memory: Memory| books.taken.words(memory.units).count();
+            books.bytes(free)
         })
     }
 
@@ -175,8 +187,9 @@ unsafe impl Send for Memory {}
 /// Which units are taken, and which of those are the last of their block.
 struct Books<const WORDS: usize> {
     memory: Option<Memory>,
+    /// Invariant: once there is memory, set behind its last unit.
     taken: Bits<WORDS>,
-    /// Invariant: set only where `taken` is.
+    /// Invariant: set only for units, and only where `taken` is.
     ends: Bits<WORDS>,
 }
 
@@ -190,23 +203,26 @@ impl<const WORDS: usize> Books<WORDS> {
         let memory = self.memory.ok_or(never(0))?;
         let len = memory.unit.round_up(request.len)?;
         let rounded = Request { len, ..*request };
-        let Some((first, phys)) = self.runs().find_map(|run| memory.place(&rounded, &run)) else {
-            let whole = 0..memory.units;
-            return Err(match memory.place(&rounded, &whole) {
-                None => never(memory.units.saturating_mul(memory.unit_len)),
-                Some(_) => {
-                    let largest_free = self.largest_free();
-                    Error::Exhausted {
-                        len: request.len.get(),
-                        largest_free,
-                    }
-                }
+        let whole = 0..memory.units;
+        let Some((lowest, _)) = memory.place(&rounded, &whole) else {
+            return Err(never(memory.units.saturating_mul(memory.unit_len)));
+        };
+        let (count, words) = (memory.units_in(len.get()), self.taken.words(memory.units));
+        let found = if count <= BITS {
+            let starts = |unit| rounded.starts(memory.at(unit), memory.unit);
+            let first = words.find_short(lowest..memory.end(&rounded), count, starts);
+            first.map(|first| (first, memory.at(first)))
+        } else {
+            words.find_long(lowest, count, |run| memory.place(&rounded, &run))
+        };
+        let Some((first, phys)) = found else {
+            return Err(Error::Exhausted {
+                len: request.len.get(),
+                largest_free: self.largest_free(),
             });
         };
 
-        let last = first
-            .saturating_add(memory.units_in(len.get()))
-            .saturating_sub(1);
+        let last = first.saturating_add(count).saturating_sub(1);
         self.taken.set_all(first, last, true);
         self.ends.set(last, true);
         let offset = first.saturating_mul(memory.unit_len);
@@ -238,10 +254,10 @@ impl<const WORDS: usize> Books<WORDS> {
         let last = first.saturating_add(memory.units_in(len)).saturating_sub(1);
         let before = first.checked_sub(1);
         let begins = before.is_none_or(|before| !self.taken.get(before) || self.ends.get(before));
-        let next_end = self.ends.next(first, memory.units, true);
-        let next_free = self.taken.next(first, memory.units, false);
-        let ends = next_end == Some(last) && next_free.is_none_or(|free| free > last);
-        if !(exact && begins && ends) {
+        let behind = last.saturating_add(1);
+        let ends = self.ends.next(first, behind, true) == Some(last);
+        let whole = self.taken.next(first, behind, false).is_none();
+        if !(exact && begins && ends && whole) {
             return Err(Error::NotAllocated { phys, len });
         }
 
@@ -250,31 +266,20 @@ impl<const WORDS: usize> Books<WORDS> {
         Ok(())
     }
 
-    /// The free runs, in ascending order.
-    fn runs(&self) -> impl Iterator<Item = core::ops::Range<usize>> {
-        let units = self.memory.map_or(0, |memory| memory.units);
-        let mut next = 0;
-        core::iter::from_fn(move || {
-            let start = self.taken.next(next, units, false)?;
-            let end = self.taken.next(start, units, true).unwrap_or(units);
-            next = end;
-            Some(start..end)
-        })
+    fn largest_free(&self) -> usize {
+        self.bytes(|memory| self.taken.words(memory.units).longest())
     }
 
-    fn largest_free(&self) -> usize {
-        let unit = self.memory.map_or(0, |memory| memory.unit_len);
-        self.runs()
-            .map(|run| run.len())
-            .max()
-            .unwrap_or(0)
-            .saturating_mul(unit)
+    /// So many units in bytes; none without memory.
+    fn bytes(&self, units: impl Fn(Memory) -> usize) -> usize {
+        let bytes = |memory: Memory| units(memory).saturating_mul(memory.unit_len);
+        self.memory.map_or(0, bytes)
     }
 }
 
 impl Memory {
     /// Where in a run of units the request fits: its first unit and the physical address of that.
-    fn place(&self, request: &Request, run: &core::ops::Range<usize>) -> Option<(usize, PhysAddr)> {
+    fn place(&self, request: &Request, run: &Range<usize>) -> Option<(usize, PhysAddr)> {
         let bytes = |units: usize| units.checked_mul(self.unit_len).map(|bytes| bytes as u64);
         let base = self.phys.start();
         let free = PhysRange::new(base.checked_add(bytes(run.start)?)?, bytes(run.len())?).ok()?;
@@ -283,70 +288,26 @@ impl Memory {
         Some((self.units_in(offset), phys))
     }
 
+    /// The unit behind the last with which a block may begin for the request's highest address.
+    fn end(&self, request: &Request) -> usize {
+        let last = self.phys.last().min(request.highest).get();
+        let room = last.saturating_sub(self.phys.start().get());
+        // A block of one byte could begin with the last.
+        let steps = (request.len.get() as u64).saturating_sub(1);
+        let latest = usize::try_from(room.saturating_sub(steps)).unwrap_or(usize::MAX);
+        self.units_in(latest).saturating_add(1)
+    }
+
+    /// The physical address of a unit.
+    fn at(&self, unit: usize) -> PhysAddr {
+        let offset = unit.saturating_mul(self.unit_len) as u64;
+        PhysAddr::new(self.phys.start().get().wrapping_add(offset))
+    }
+
     /// Whole units in `bytes`.
     fn units_in(&self, bytes: usize) -> usize {
-        bytes.checked_div(self.unit_len).unwrap_or(0)
+        bytes
+            .checked_shr(self.unit_len.trailing_zeros())
+            .unwrap_or(0)
     }
-}
-
-/// A bitmap. Bits behind its end read as 0 and cannot be set.
-struct Bits<const WORDS: usize>([u32; WORDS]);
-
-impl<const WORDS: usize> Bits<WORDS> {
-    fn get(&self, bit: usize) -> bool {
-        let (word, mask) = locate(bit);
-        self.0.get(word).is_some_and(|word| word & mask != 0)
-    }
-
-    fn set(&mut self, bit: usize, value: bool) {
-        let (word, mask) = locate(bit);
-        if let Some(word) = self.0.get_mut(word) {
-            *word = if value { *word | mask } else { *word & !mask };
-        }
-    }
-
-    /// Sets all bits from `first` to `last`, both included, a word at a time.
-    fn set_all(&mut self, first: usize, last: usize, value: bool) {
-        let (first_word, first_mask) = locate(first);
-        let (last_word, last_mask) = locate(last);
-        let (from_first, up_to_last) = (
-            first_mask.wrapping_neg(),
-            last_mask | last_mask.wrapping_sub(1),
-        );
-        for (index, word) in self.0.iter_mut().enumerate().skip(first_word) {
-            if index > last_word {
-                break;
-            }
-            let mut mask = u32::MAX;
-            if index == first_word {
-                mask &= from_first;
-            }
-            if index == last_word {
-                mask &= up_to_last;
-            }
-            *word = if value { *word | mask } else { *word & !mask };
-        }
-    }
-
-    /// The first bit of that value from `from` on and below `end`, a word at a time.
-    fn next(&self, from: usize, end: usize, value: bool) -> Option<usize> {
-        let invert = if value { 0 } else { u32::MAX };
-        let mut from = from;
-        while from < end {
-            let (word, mask) = locate(from);
-            let candidates = (self.0.get(word)? ^ invert) & mask.wrapping_neg();
-            let base = word.saturating_mul(UNITS_PER_WORD);
-            if candidates != 0 {
-                let bit = base.saturating_add(candidates.trailing_zeros() as usize);
-                return (bit < end).then_some(bit);
-            }
-            from = base.saturating_add(UNITS_PER_WORD);
-        }
-        None
-    }
-}
-
-/// The word of a bit, and its mask in there.
-const fn locate(bit: usize) -> (usize, u32) {
-    (bit / UNITS_PER_WORD, 1 << (bit % UNITS_PER_WORD))
 }

@@ -67,6 +67,8 @@ pub mod bitmap;
 
 pub mod pages;
 
+pub mod fallback;
+
 // What finds mistakes.
 
 pub mod check;
@@ -83,6 +85,7 @@ pub use direction::{
     Bidirectional, DataDirection, DeviceReads, DeviceWrites, Direction, FromDevice, ToDevice,
 };
 pub use error::{Error, Refused, known};
+pub use fallback::{PerCpu, SearchOrder};
 pub use isolated::Isolated;
 pub use ledger::{DeviceId, Ledger, LedgerCounts, Slot};
 pub use lender::Lender;

@@ -15,6 +15,7 @@ use core::{
 };
 
 /// Replaces `old` by `new`, if that is what is there; of all who try at the same time one succeeds.
+#[inline]
 pub(crate) fn exchange(word: &AtomicU32, old: u32, new: u32) -> bool {
     #[cfg(target_has_atomic = "32")]
     return word.compare_exchange(old, new, AcqRel, Relaxed).is_ok();

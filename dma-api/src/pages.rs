@@ -104,11 +104,23 @@ impl<B: Entries> Pages<B> {
         Ok(Self { entries, books })
     }
 
+    /// The same, but that up to `runs` free runs are looked at for one request in one zone.
+    ///
+    /// It is the bound of what a call costs. A request for up to 16 pages anywhere never needs more than one. One that is
+    /// aligned, must not cross a boundary or ends inside a zone is refused when so many of the longest runs do not
+    /// fit, and so is one for more than 16 pages when none of so many runs of its class is long enough. By default it is 64;
+    /// with `u32::MAX` a request is refused only if no free place meets it.
+    #[must_use]
+    pub fn with_patience(mut self, runs: u32) -> Self {
+        self.books.patience = runs;
+        self
+    }
+
     /// Whole pages for `request`, from now on taken.
     ///
     /// # Errors
     /// [`Error::NeverFits`] if no place in the window meets the request, [`Error::Exhausted`] if none does now.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, request: &Request) -> Result<PhysRange, Error> {
         self.books.take(self.entries.entries(), request)
     }
@@ -118,11 +130,33 @@ impl<B: Entries> Pages<B> {
     /// # Errors
     /// [`Error::ForeignBlock`] if it does not lie in the window, [`Error::NotAllocated`] if it is not exactly what was
     /// handed out; then nothing was changed.
-    #[inline]
+    #[inline(always)]
     pub fn give(&mut self, pages: PhysRange) -> Result<(), Error> {
         let entries = self.entries.entries();
-        let run = self.books.claim(entries, pages)?;
+        let run = self.books.claim_alone(entries, pages)?;
         self.books.give(entries, run);
+        Ok(())
+    }
+
+    /// As [`take`](Self::take) for so many pages wherever they are; returns the number of the first, counted from the
+    /// start of the window.
+    ///
+    /// # Errors
+    /// [`Error::ZeroLength`]; as [`take`](Self::take).
+    #[inline(always)]
+    pub fn take_pages(&mut self, pages: u32) -> Result<u32, Error> {
+        self.books.take_pages(self.entries.entries(), pages)
+    }
+
+    /// As [`give`](Self::give), for so many pages from the one with the number `first` on.
+    ///
+    /// # Errors
+    /// As [`give`](Self::give).
+    #[inline(always)]
+    pub fn give_pages(&mut self, first: u32, pages: u32) -> Result<(), Error> {
+        let entries = self.entries.entries();
+        let claimed = self.books.claim_pages(entries, first, pages)?;
+        self.books.give(entries, claimed);
         Ok(())
     }
 
@@ -133,6 +167,6 @@ impl<B: Entries> Pages<B> {
 
     /// Bytes of the longest free run.
     pub fn largest_free(&self) -> u64 {
-        self.books.largest_free(self.entries.entries())
+        self.books.largest_free(self.entries.entries(), u32::MAX)
     }
 }

@@ -1154,10 +1154,10 @@ fn a_pool_adopts_aligned_memory_that_it_can_account_for_once() {
     assert_eq!(adopt(&pool, 0, 0, 63, unit), Err(Error::ZeroLength));
     assert_eq!(adopt(&pool, 0, 0, 0, unit), Err(Error::ZeroLength));
     let too_large = Error::PoolTooLarge {
-        units: 33,
-        capacity: 32,
+        units: 65,
+        capacity: 64,
     };
-    assert_eq!(adopt(&pool, 0, 0, 33 * 64, unit), Err(too_large));
+    assert_eq!(adopt(&pool, 0, 0, 65 * 64, unit), Err(too_large));
     let start = u64::MAX - 63;
     let wraps = Error::RangeWraps { start, len: 128 };
     assert_eq!(adopt(&pool, 0, start, 128, unit), Err(wraps));

@@ -39,6 +39,7 @@ impl Bench {
         let limits: Vec<_> = limits.iter().map(|limit| PhysAddr::new(*limit)).collect();
         let storage = books(usize::try_from(pages).unwrap(), MAX_ZONES);
         let pages = Pages::new(storage, window, alignment(PAGE), &limits).unwrap();
+        let pages = pages.with_patience(u32::MAX);
         Self {
             pages,
             window,

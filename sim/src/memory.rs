@@ -11,7 +11,7 @@ use dma_api::{
 use crate::{live::Shared, steps::Step};
 
 /// Words in a pool's books: memories of up to 16 Ki units.
-const WORDS: usize = 512;
+const WORDS: usize = 256;
 
 /// A pool of a simulated machine's memory.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! What no zone has alone: runs that go on behind the end of one, and why a request is refused.
 
 use super::{
-    books::{Books, Wanted},
+    books::{Books, Wanted, size},
     entry::{PageEntry, State},
     zone::{FreeRun, Table},
 };
@@ -17,12 +17,11 @@ impl Books {
     pub(super) fn take_across(
         &mut self,
         table: Table<'_>,
-        request: &Request,
         wanted: &Wanted<'_>,
-    ) -> Result<PhysRange, Error> {
+    ) -> Result<u32, Error> {
         let found = self.joined(table).find_map(|run| self.fit(run, wanted));
         let Some(at) = found else {
-            return Err(self.refusal(table, request));
+            return Err(self.refusal(table, wanted));
         };
         let end = at.wrapping_add(wanted.pages);
         for zone in self.zones.iter_mut().take(self.count) {
@@ -37,54 +36,48 @@ impl Books {
             .at(at)
             .set_state(State::new(State::TAKEN, wanted.pages));
         self.count_taken(wanted.pages);
-        Ok(self.range(at, wanted.pages))
+        Ok(at)
     }
 
-    /// Bytes of the longest free run, whichever zones it lies in.
-    pub(crate) fn largest_free(&self, entries: &[PageEntry]) -> u64 {
+    /// Bytes of the longest free run, whichever zones it lies in; of up to `all` that are about as long in one zone.
+    pub(crate) fn largest_free(&self, entries: &[PageEntry], all: u32) -> u64 {
         let table = Table(entries);
         let zones = self.zones.iter().take(self.count);
-        let longest = zones.map(|zone| zone.longest(table)).max().unwrap_or(0);
+        let longest = zones
+            .map(|zone| zone.longest(table, all))
+            .max()
+            .unwrap_or(0);
         let joined = self.joined(table).map(|run| run.pages).max().unwrap_or(0);
         u64::from(longest.max(joined)) << self.shift
     }
 
     /// Why a request that no free run meets is refused.
-    fn refusal(&self, table: Table<'_>, request: &Request) -> Error {
-        let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-        let place = self
-            .rounded(request)
-            .and_then(|request| request.first_fit(self.memory, self.page));
-        let len = request.len.get();
-        match place {
-            None => Error::NeverFits {
-                len,
-                capacity: size(self.memory.len_bytes()),
-            },
-            Some(_) => Error::Exhausted {
-                len,
-                largest_free: size(self.largest_free(table.0)),
-            },
+    fn refusal(&self, table: Table<'_>, wanted: &Wanted<'_>) -> Error {
+        let whole = FreeRun {
+            first: 0,
+            pages: self.pages,
+        };
+        let (len, capacity) = (wanted.len, size(self.memory.len_bytes()));
+        match self.fit(whole, wanted) {
+            None => Error::NeverFits { len, capacity },
+            Some(_) => {
+                let largest_free = size(self.largest_free(table.0, self.patience));
+                Error::Exhausted { len, largest_free }
+            }
         }
     }
 
     /// The free runs that lie in several zones, from the highest on, one as often as it crosses from zone to zone.
     fn joined(&self, table: Table<'_>) -> impl Iterator<Item = FreeRun> {
-        let edges = 0..self.count.saturating_sub(1);
-        edges
-            .rev()
-            .filter_map(move |lower| self.joined_at(table, lower))
+        (1..self.count).filter_map(move |lower| self.joined_at(table, lower))
     }
 
     /// The free run that crosses the end of this zone.
     fn joined_at(&self, table: Table<'_>, lower: usize) -> Option<FreeRun> {
-        let (below, above) = self
-            .zones
-            .get(..self.count)?
-            .split_at_checked(lower.wrapping_add(1))?;
-        let edge = below.last()?.end;
+        let (above, below) = self.zones.get(..self.count)?.split_at_checked(lower)?;
+        let edge = below.first()?.end;
         let mut first = edge;
-        for zone in below.iter().rev() {
+        for zone in below {
             let free = zone.free_before_end(table);
             first = first.wrapping_sub(free);
             if free != zone.pages() {
@@ -92,7 +85,7 @@ impl Books {
             }
         }
         let mut end = edge;
-        for zone in above {
+        for zone in above.iter().rev() {
             let free = zone.free_from_start(table);
             end = end.wrapping_add(free);
             if free != zone.pages() {

@@ -5,7 +5,7 @@ use core::num::NonZeroUsize;
 use super::{
     MAX_ZONES,
     classes::{self, MOST_PAGES},
-    entry::PageEntry,
+    entry::{PageEntry, State},
     zone::{FreeRun, Table, Zone},
 };
 use crate::{
@@ -14,9 +14,12 @@ use crate::{
     limits::{Alignment, Request},
 };
 
-/// Of how many runs of each class it is seen whether a request fits that cannot be had just anywhere, before others are
-/// looked at.
-const EACH: usize = 2;
+/// For a request that not every run of its length fits: of how many runs of one class it is seen whether it fits,
+/// and of how many in all, before a run is taken that is so long that it fits there anyway.
+const FEW: (u32, u32) = (2, 8);
+
+/// How many runs at most are looked at for one request in one zone, unless the owner says otherwise.
+pub(super) const PATIENCE: u32 = 64;
 
 /// The books of the pages of one memory, but for the entries.
 #[derive(Debug)]
@@ -28,7 +31,9 @@ pub(crate) struct Books {
     pub(super) pages: u32,
     /// Pages that are free.
     free: u32,
-    /// From the lowest to the highest, `count` of them.
+    /// How many runs at most are looked at for one request in one zone.
+    pub(crate) patience: u32,
+    /// From the highest to the lowest, `count` of them.
     pub(super) zones: [Zone; MAX_ZONES],
     pub(super) count: usize,
 }
@@ -48,6 +53,10 @@ pub(super) struct Wanted<'r> {
     pub(super) low: u32,
     /// and below this one.
     pub(super) high: u32,
+    /// In so many pages in a row there is a place for it, unless a boundary or a limit is in the way.
+    pub(super) ample: u32,
+    /// As many bytes as were asked for.
+    pub(super) len: usize,
     /// The request, if there is more to it.
     pub(super) request: Option<&'r Request>,
 }
@@ -95,11 +104,12 @@ impl Books {
             shift,
             pages,
             free: pages,
+            patience: PATIENCE,
             zones: [const { Zone::EMPTY }; MAX_ZONES],
             count: zones,
         };
         let (mut first, mut heads) = (0, units);
-        for zone in books.zones.iter_mut().take(zones) {
+        for zone in books.zones.iter_mut().take(zones).rev() {
             let end = after(first).unwrap_or(units);
             *zone = Zone::new(table, first as u32, end as u32, heads as u32, lists as u32);
             first = end;
@@ -109,33 +119,89 @@ impl Books {
     }
 
     /// Takes pages that meet the request.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(
         &mut self,
         entries: &[PageEntry],
         request: &Request,
     ) -> Result<PhysRange, Error> {
-        let table = Table(entries);
+        // Rounded up without a carry, since it is not 0.
+        let steps = (request.len.get() as u64).wrapping_sub(1) >> self.shift;
+        let everywhere =
+            request.lowest <= self.memory.start() && request.highest >= self.memory.last();
+        if steps < u64::from(self.pages) && everywhere && self.is_easy(request) {
+            let pages = (steps as u32).wrapping_add(1);
+            if let Some(first) = self.take_high(entries, pages) {
+                return Ok(self.range(first, pages));
+            }
+        }
         let wanted = self.wanted(request);
-        for index in (0..self.count).rev() {
+        let first = self.take_with_care(Table(entries), &wanted)?;
+        Ok(self.range(first, wanted.pages))
+    }
+
+    /// Takes so many pages wherever they are, and says which is the first.
+    #[inline(always)]
+    pub(crate) fn take_pages(&mut self, entries: &[PageEntry], pages: u32) -> Result<u32, Error> {
+        if pages.wrapping_sub(1) < self.pages
+            && let Some(first) = self.take_high(entries, pages)
+        {
+            return Ok(first);
+        }
+        self.take_pages_below(entries, pages)
+    }
+
+    /// Takes so many pages that the highest zone does not have.
+    #[cold]
+    #[inline(never)]
+    fn take_pages_below(&mut self, entries: &[PageEntry], pages: u32) -> Result<u32, Error> {
+        if pages == 0 {
+            return Err(Error::ZeroLength);
+        }
+        let wanted = Wanted {
+            pages,
+            low: 0,
+            high: self.pages,
+            ample: pages,
+            len: size(u64::from(pages) << self.shift),
+            request: None,
+        };
+        self.take_with_care(Table(entries), &wanted)
+    }
+
+    /// Takes so many pages of the highest zone.
+    #[inline(always)]
+    fn take_high(&mut self, entries: &[PageEntry], pages: u32) -> Option<u32> {
+        let [highest, ..] = &mut self.zones;
+        let first = highest.take(Table(entries), pages, self.patience)?;
+        self.free = self.free.wrapping_sub(pages);
+        Some(first)
+    }
+
+    /// Takes pages of whichever zone has them.
+    #[inline(never)]
+    fn take_with_care(&mut self, table: Table<'_>, wanted: &Wanted<'_>) -> Result<u32, Error> {
+        for index in 0..self.count {
             let Some(zone) = self.zones.get_mut(index) else {
                 break;
             };
             let within = wanted.low <= zone.first && wanted.high >= zone.end;
             let found = if within && wanted.request.is_none() {
-                zone.take(table, wanted.pages)
+                zone.take(table, wanted.pages, self.patience)
             } else {
-                self.take_fitting(table, index, &wanted)
+                self.take_fitting(table, index, wanted)
             };
             if let Some(first) = found {
                 self.free = self.free.wrapping_sub(wanted.pages);
-                return Ok(self.range(first, wanted.pages));
+                return Ok(first);
             }
         }
-        self.take_across(table, request, &wanted)
+        self.take_across(table, wanted)
     }
 
     /// The block that these addresses are, if it is one, which from now on is nobody's: `give` must follow.
+    ///
+    /// It may be called while others take and give.
     #[inline]
     pub(crate) fn claim(&self, entries: &[PageEntry], block: PhysRange) -> Result<Claimed, Error> {
         let claimed = self.find(block)?;
@@ -146,19 +212,80 @@ impl Books {
         Err(not_allocated(block))
     }
 
+    /// The block of so many pages from that one on, if it is one and nobody else can be at it.
+    #[inline(always)]
+    pub(crate) fn claim_pages(
+        &mut self,
+        entries: &[PageEntry],
+        first: u32,
+        pages: u32,
+    ) -> Result<Claimed, Error> {
+        if first < self.pages && Table(entries).at(first).state() == State::new(State::TAKEN, pages)
+        {
+            return Ok(Claimed { first, pages });
+        }
+        Err(self.not_pages(first, pages))
+    }
+
+    #[cold]
+    fn not_pages(&self, first: u32, pages: u32) -> Error {
+        let offset = u64::from(first) << self.shift;
+        let phys = self.memory.start().get().wrapping_add(offset);
+        let len = size(u64::from(pages) << self.shift);
+        let end = u64::from(first).wrapping_add(u64::from(pages));
+        if end <= u64::from(self.pages) {
+            return Error::NotAllocated { phys, len };
+        }
+        Error::ForeignBlock { phys, len }
+    }
+
+    /// As [`claim`](Self::claim) when nobody else can be at it.
+    #[inline(always)]
+    pub(crate) fn claim_alone(
+        &mut self,
+        entries: &[PageEntry],
+        block: PhysRange,
+    ) -> Result<Claimed, Error> {
+        let claimed = self.find(block)?;
+        let state = Table(entries).at(claimed.first).state();
+        if state == State::new(State::TAKEN, claimed.pages) {
+            return Ok(claimed);
+        }
+        Err(not_allocated(block))
+    }
+
     /// Frees pages that were claimed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn give(&mut self, entries: &[PageEntry], claimed: Claimed) {
         let table = Table(entries);
         let Claimed { first, pages } = claimed;
         self.free = self.free.wrapping_add(pages);
+        let [highest, ..] = &mut self.zones;
+        if first >= highest.first {
+            return highest.give(table, first, pages);
+        }
+        self.give_lower(table, claimed);
+    }
+
+    /// Frees pages that do not all lie in the highest zone.
+    #[inline(never)]
+    fn give_lower(&mut self, table: Table<'_>, claimed: Claimed) {
+        let Claimed { first, pages } = claimed;
         let end = first.wrapping_add(pages);
-        for zone in self.zones.iter_mut().take(self.count).rev() {
+        for zone in self.zones.iter_mut().take(self.count) {
             let (low, high) = (first.max(zone.first), end.min(zone.end));
             if low < high {
                 zone.give(table, low, high.wrapping_sub(low));
             }
         }
+    }
+
+    /// Whether every run of the length meets the request, but for the lowest and the highest address.
+    #[inline(always)]
+    fn is_easy(&self, request: &Request) -> bool {
+        request.alignment <= self.page
+            && request.boundary.is_none()
+            && request.alignment.divides(request.bus_offset)
     }
 
     /// Free bytes.
@@ -172,7 +299,7 @@ impl Books {
     }
 
     /// The pages of these addresses, if they are whole pages of this memory.
-    #[inline]
+    #[inline(always)]
     fn find(&self, block: PhysRange) -> Result<Claimed, Error> {
         let offset = block.start().get().wrapping_sub(self.memory.start().get());
         let (first, pages) = (offset >> self.shift, block.len_bytes() >> self.shift);
@@ -203,6 +330,8 @@ impl Books {
             pages,
             low: 0,
             high: self.pages,
+            ample: pages,
+            len: request.len.get(),
             request: None,
         };
         if request.lowest.get() > start {
@@ -215,11 +344,11 @@ impl Books {
             let page = up_to.map_or(0, |up_to| up_to.wrapping_add(1) >> self.shift);
             wanted.high = page as u32;
         }
-        let easy = request.alignment <= self.page
-            && request.boundary.is_none()
-            && request.alignment.divides(request.bus_offset);
-        if !easy {
+        if !self.is_easy(request) {
             wanted.request = Some(request);
+            let aligned = request.alignment.max(self.page).get() >> self.shift;
+            let ample = u64::from(pages).saturating_add(aligned).saturating_sub(1);
+            wanted.ample = ample.min(u64::from(self.pages)) as u32;
         }
         wanted
     }
@@ -233,11 +362,11 @@ impl Books {
         if wanted.low >= zone.end || wanted.high <= zone.first {
             return None;
         }
-        let fits = |run: FreeRun| self.fit(run, wanted).map(|at| (run, at));
+        let fit = |run: FreeRun| self.fit(run, wanted);
         let (run, at) = zone
-            .search(table, wanted.pages, EACH)
-            .find_map(fits)
-            .or_else(|| zone.search(table, wanted.pages, usize::MAX).find_map(fits))?;
+            .search_up(table, wanted.pages, FEW, fit)
+            .or_else(|| zone.search_up(table, wanted.ample, FEW, fit))
+            .or_else(|| zone.search_down(table, wanted.pages, self.patience, fit))?;
         let zone = self.zones.get_mut(index)?;
         zone.carve(table, run, at, wanted.pages);
         Some(at)
@@ -264,6 +393,7 @@ impl Books {
         Some(Request { len, ..*request })
     }
 
+    #[inline]
     pub(super) fn range(&self, first: u32, pages: u32) -> PhysRange {
         let start = self
             .memory
@@ -280,18 +410,19 @@ impl Books {
     }
 }
 
-fn not_allocated(block: PhysRange) -> Error {
-    let len = usize::try_from(block.len_bytes()).unwrap_or(usize::MAX);
-    Error::NotAllocated {
-        phys: block.start().get(),
-        len,
-    }
+/// As much of a length as a `usize` holds.
+pub(super) fn size(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
+#[cold]
+fn not_allocated(block: PhysRange) -> Error {
+    let (phys, len) = (block.start().get(), size(block.len_bytes()));
+    Error::NotAllocated { phys, len }
+}
+
+#[cold]
 fn foreign(block: PhysRange) -> Error {
-    let len = usize::try_from(block.len_bytes()).unwrap_or(usize::MAX);
-    Error::ForeignBlock {
-        phys: block.start().get(),
-        len,
-    }
+    let (phys, len) = (block.start().get(), size(block.len_bytes()));
+    Error::ForeignBlock { phys, len }
 }

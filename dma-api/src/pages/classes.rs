@@ -1,7 +1,14 @@
-//! Runs of pages sorted by length into classes: exact for short ones, an eighth apart for long ones.
+//! Runs of pages sorted by length into classes: exact for short ones, at most a sixteenth apart for long ones.
 
 /// Binary logarithm of the classes between one power of two and the next.
-const STEP_BITS: u32 = 3;
+const STEP_BITS: u32 = 4;
+
+/// What is added to a length before it is sorted. It makes 0 of the class of a single page, and keeps the lengths that
+/// are most usual, powers of two, away from where one class ends and the next begins.
+const BIAS: u32 = (1 << STEP_BITS) - 1;
+
+/// Runs of up to so many pages are alone in their class, whose number is one below.
+pub(crate) const EXACT: u32 = 1 << STEP_BITS;
 
 /// Most pages a run may have.
 pub(crate) const MOST_PAGES: u32 = (1 << 28) - 2;
@@ -23,20 +30,13 @@ pub(crate) const fn lists(pages: usize) -> usize {
 }
 
 /// The class that a run of `pages`, not 0, belongs to: all lengths of a class are below all lengths of the next.
+#[inline(always)]
 #[expect(clippy::arithmetic_side_effects, reason = "see each line")]
 pub(crate) const fn class_of(pages: u32) -> u32 {
-    // At least 3, since a bit is set there: the subtractions stay above 0.
-    let power = (pages | 1 << STEP_BITS).ilog2();
-    let step = power - STEP_BITS;
-    // Not 0, since `pages` is not; and below 2^9.
-    (step << STEP_BITS) + (pages >> step) - 1
-}
-
-/// The lowest class all of whose runs have at least `pages`, not 0 and at most [`MOST_PAGES`].
-#[expect(clippy::arithmetic_side_effects, reason = "below 2^29")]
-pub(crate) const fn class_of_at_least(pages: u32) -> u32 {
-    let power = (pages | 1 << STEP_BITS).ilog2();
-    class_of(pages + (1 << (power - STEP_BITS)) - 1)
+    // Below 2^29, and at least 2^4, so that the subtractions stay above 0.
+    let biased = pages + BIAS;
+    let step = biased.ilog2() - STEP_BITS;
+    (step << STEP_BITS) + (biased >> step) - (1 << STEP_BITS)
 }
 
 #[cfg(test)]
@@ -56,34 +56,18 @@ mod tests {
     }
 
     #[test]
-    fn runs_of_up_to_sixteen_pages_have_a_class_of_their_own_and_longer_ones_are_within_an_eighth()
-    {
-        for pages in 1..16 {
+    fn runs_of_up_to_sixteen_pages_have_a_class_of_their_own_and_longer_ones_are_within_a_sixteenth()
+     {
+        for pages in 1..=EXACT {
             assert_eq!((class_of(pages), class_of(pages + 1)), (pages - 1, pages));
         }
-        for pages in 16..100_000_u32 {
-            let shortest = (1..=pages)
-                .rev()
-                .find(|p| class_of(*p) != class_of(pages))
-                .unwrap()
-                + 1;
-            assert!(pages - shortest < shortest / 8, "{pages}");
-        }
-    }
-
-    #[test]
-    fn every_run_of_a_class_of_at_least_so_many_pages_has_them_and_of_the_class_below_not_every_one()
-     {
-        for pages in (1..100_000).chain([MOST_PAGES - 1, MOST_PAGES]) {
-            let class = class_of_at_least(pages);
-            assert!(
-                class_of(pages.saturating_sub(1).max(1)) < class || pages == 1,
-                "{pages}"
-            );
-            assert!(
-                class_of(pages) == class || class_of(pages) + 1 == class,
-                "{pages}"
-            );
+        assert_eq!(class_of(EXACT + 1), class_of(EXACT + 2));
+        let mut shortest = 1;
+        for pages in 2..100_000_u32 {
+            if class_of(pages) != class_of(pages - 1) {
+                shortest = pages;
+            }
+            assert!((pages - shortest) * 16 < shortest + BIAS, "{pages}");
         }
     }
 }

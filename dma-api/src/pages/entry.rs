@@ -29,10 +29,12 @@ impl PageEntry {
         other: AtomicU32::new(0),
     };
 
+    #[inline]
     pub(crate) fn state(&self) -> State {
         State(self.state.load(Relaxed))
     }
 
+    #[inline]
     pub(crate) fn set_state(&self, state: State) {
         self.state.store(state.0, Relaxed);
     }
@@ -48,10 +50,12 @@ impl PageEntry {
         lock::exchange(&self.state, taken.0, returned.0)
     }
 
+    #[inline]
     pub(crate) fn other(&self) -> u32 {
         self.other.load(Relaxed)
     }
 
+    #[inline]
     pub(crate) fn set_other(&self, value: u32) {
         self.other.store(value, Relaxed);
     }
@@ -81,9 +85,9 @@ impl State {
     pub(crate) const INSIDE: Self = Self(0);
 
     /// First page of a free run of one page; the number is the next page of its list.
-    pub(crate) const SINGLE: u32 = 1;
+    pub(crate) const SINGLE: u32 = 2;
     /// First page of a longer free run; the number is the next page of its list.
-    pub(crate) const FIRST: u32 = 2;
+    pub(crate) const FIRST: u32 = 1;
     /// Last page of a longer free run; the number is its length.
     pub(crate) const LAST: u32 = 3;
     /// First page of a block that is handed out; the number is its length.
@@ -91,14 +95,29 @@ impl State {
     /// First page of a block that is being given back; the number is its length.
     pub(crate) const RETURNED: u32 = 5;
 
+    #[inline]
     pub(crate) const fn new(mark: u32, number: u32) -> Self {
         Self(mark << NUMBER_BITS | number)
     }
 
+    #[inline]
     pub(crate) const fn mark(self) -> u32 {
         self.0 >> NUMBER_BITS
     }
 
+    /// Whether it is the first page of a free run.
+    #[inline]
+    pub(crate) const fn begins_free(self) -> bool {
+        matches!(self.mark(), Self::SINGLE | Self::FIRST)
+    }
+
+    /// Whether it is the last page of a free run.
+    #[inline]
+    pub(crate) const fn ends_free(self) -> bool {
+        matches!(self.mark(), Self::SINGLE | Self::LAST)
+    }
+
+    #[inline]
     pub(crate) const fn number(self) -> u32 {
         self.0 & ((1 << NUMBER_BITS) - 1)
     }

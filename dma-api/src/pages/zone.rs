@@ -1,7 +1,11 @@
 //! The free runs of one zone: lists by length, and what taking and giving does to them.
+#![expect(
+    unsafe_code,
+    reason = "indices into the books are not checked again and again"
+)]
 
 use super::{
-    classes::{CLASSES, class_of, class_of_at_least},
+    classes::{CLASSES, EXACT, class_of},
     entry::{PageEntry, State},
 };
 
@@ -13,21 +17,14 @@ const WORDS: usize = CLASSES.div_ceil(u64::BITS) as usize;
 pub(crate) struct Table<'a>(pub(crate) &'a [PageEntry]);
 
 impl<'a> Table<'a> {
-    /// The entry of a page or of a list's head.
+    /// The entry of a page, or of a list's head.
     #[inline(always)]
     pub(crate) fn at(self, index: u32) -> &'a PageEntry {
-        match self.0.get(index as usize) {
-            Some(entry) => entry,
-            None => broken(),
-        }
+        debug_assert!((index as usize) < self.0.len(), "{index}");
+        // SAFETY: an index is a page's number that was compared with how many there are, or was read from an entry.
+        // Nobody but the books writes to entries (S10), which their owner gave away, and they write such numbers only.
+        unsafe { self.0.get_unchecked(index as usize) }
     }
-}
-
-/// An index that is no entry's came out of the entries themselves.
-#[cold]
-#[inline(never)]
-fn broken() -> ! {
-    panic!("the books of a pool were written to by somebody else")
 }
 
 /// A run of free pages.
@@ -77,18 +74,16 @@ impl Zone {
         zone
     }
 
-    /// Takes the highest pages of a run that has at least so many. Takes constant time, but for requests of more than
-    /// 16 pages when no run is clearly long enough: then each run that is nearly so is looked at.
-    #[inline]
-    pub(crate) fn take(&mut self, table: Table<'_>, pages: u32) -> Option<u32> {
-        let class = self.filled_from(class_of_at_least(pages));
-        let (run, class) = match class {
-            Some(class) => (self.front(table, class), class),
-            None => {
-                let class = self.filled_from(class_of(pages))?;
-                let run = self.runs(table, class).find(|run| run.pages >= pages)?;
-                (run, class)
-            }
+    /// Takes the highest pages of a run that has at least so many, if there is one. For up to 16 pages it takes constant
+    /// time, and for more as long as one run in the list of the length that is asked for is long enough, or any
+    /// list of greater lengths is not empty; or else each run of that one list is looked at.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, table: Table<'_>, pages: u32, patience: u32) -> Option<u32> {
+        let (run, class) = if pages <= EXACT {
+            let class = self.filled_from(pages.wrapping_sub(1))?;
+            (self.front(table, class), class)
+        } else {
+            self.find_long(table, pages, patience)?
         };
         let rest = run.pages.wrapping_sub(pages);
         self.shrink(table, run, class, rest);
@@ -97,7 +92,24 @@ impl Zone {
         Some(at)
     }
 
+    /// A run of more than [`EXACT`] pages, and its class.
+    #[inline]
+    fn find_long(&self, table: Table<'_>, pages: u32, patience: u32) -> Option<(FreeRun, u32)> {
+        let tight = class_of(pages);
+        let class = self.filled_from(tight)?;
+        let front = self.front(table, class);
+        if front.pages >= pages {
+            return Some((front, class));
+        }
+        if let Some(class) = self.filled_from(tight.wrapping_add(1)) {
+            return Some((self.front(table, class), class));
+        }
+        let mut runs = self.runs(table, tight).take(patience as usize);
+        Some((runs.find(|run| run.pages >= pages)?, tight))
+    }
+
     /// Takes the pages `at..at + pages` out of a free run that holds them.
+    #[inline]
     pub(crate) fn carve(&mut self, table: Table<'_>, run: FreeRun, at: u32, pages: u32) {
         let front = at.wrapping_sub(run.first);
         let behind = at.wrapping_add(pages);
@@ -110,59 +122,104 @@ impl Zone {
     }
 
     /// Frees pages that are nobody's, and joins them with the free runs before and behind. Takes constant time.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn give(&mut self, table: Table<'_>, first: u32, pages: u32) {
         let end = first.wrapping_add(pages);
-        table.at(first).set_state(State::INSIDE);
-
-        let mut after = 0;
+        let mut whole = pages;
         if end != self.end {
             let state = table.at(end).state();
-            if state.mark() == State::SINGLE || state.mark() == State::FIRST {
-                after = length(table, end, state);
+            if state.begins_free() {
+                whole = whole.wrapping_add(length(table, end, state));
                 self.unlink(table, end, state);
                 table.at(end).set_state(State::INSIDE);
             }
         }
-        let mut before = 0;
         if first != self.first {
             let state = table.at(first.wrapping_sub(1)).state();
-            before = match state.mark() {
-                State::SINGLE => 1,
-                State::LAST => state.number(),
-                _ => 0,
-            };
-        }
-        let whole = before.wrapping_add(pages).wrapping_add(after);
-        let start = first.wrapping_sub(before);
-        if before != 0 {
-            let class = class_of(whole);
-            if class_of(before) == class {
+            if state.ends_free() {
+                let before = if state.mark() == State::SINGLE {
+                    1
+                } else {
+                    state.number()
+                };
+                let start = first.wrapping_sub(before);
+                whole = whole.wrapping_add(before);
+                table.at(first).set_state(State::INSIDE);
+                if before > EXACT && class_of(before) == class_of(whole) {
+                    table.at(first.wrapping_sub(1)).set_state(State::INSIDE);
+                    return set_length(table, start, whole);
+                }
+                self.unlink(table, start, table.at(start).state());
                 table.at(first.wrapping_sub(1)).set_state(State::INSIDE);
-                return set_length(table, start, whole);
+                return self.link(table, start, whole);
             }
-            self.unlink(table, start, table.at(start).state());
-            table.at(first.wrapping_sub(1)).set_state(State::INSIDE);
         }
-        self.link(table, start, whole);
+        self.link(table, first, whole);
     }
 
-    /// The run with the smallest class from `class` on, and each other run of that class and the next ones, at most
-    /// `each` of a class.
-    pub(crate) fn search<'t>(
+    /// The first of a few runs of at least `pages`, the shortest ones, that `fit` says a place in: up to `each` of a class, and
+    /// up to `all`.
+    #[inline]
+    pub(crate) fn search_up(
         &self,
-        table: Table<'t>,
+        table: Table<'_>,
         pages: u32,
-        each: usize,
-    ) -> impl Iterator<Item = FreeRun> + use<'_, 't> {
-        let mut class = class_of(pages);
-        let mut classes = core::iter::from_fn(move || {
-            let found = self.filled_from(class)?;
+        (each, all): (u32, u32),
+        fit: impl Fn(FreeRun) -> Option<u32>,
+    ) -> Option<(FreeRun, u32)> {
+        let (mut class, mut left) = (class_of(pages), all);
+        while let Some(found) = self.filled_from(class).filter(|_| left != 0) {
+            let mut left_of_class = each.min(left);
+            left = left.wrapping_sub(left_of_class);
+            let place = self.search_class(table, found, &mut left_of_class, &fit);
+            if place.is_some() {
+                return place;
+            }
+            left = left.wrapping_add(left_of_class);
             class = found.wrapping_add(1);
-            Some(found)
-        });
-        core::iter::from_fn(move || classes.next())
-            .flat_map(move |class| self.runs(table, class).take(each))
+        }
+        None
+    }
+
+    /// The first of up to `all` runs of at least `pages`, the longest ones, that `fit` says a place in.
+    pub(crate) fn search_down(
+        &self,
+        table: Table<'_>,
+        pages: u32,
+        all: u32,
+        fit: impl Fn(FreeRun) -> Option<u32>,
+    ) -> Option<(FreeRun, u32)> {
+        let (lowest, mut left) = (class_of(pages), all);
+        let mut class = self.filled_below(CLASSES);
+        while let Some(found) = class.filter(|class| *class >= lowest && left != 0) {
+            let place = self.search_class(table, found, &mut left, &fit);
+            if place.is_some() {
+                return place;
+            }
+            class = self.filled_below(found);
+        }
+        None
+    }
+
+    /// The first of up to `left` runs of a class that `fit` says a place in.
+    #[inline]
+    fn search_class(
+        &self,
+        table: Table<'_>,
+        class: u32,
+        left: &mut u32,
+        fit: &impl Fn(FreeRun) -> Option<u32>,
+    ) -> Option<(FreeRun, u32)> {
+        for run in self.runs(table, class) {
+            if *left == 0 {
+                return None;
+            }
+            *left = left.wrapping_sub(1);
+            if let Some(at) = fit(run) {
+                return Some((run, at));
+            }
+        }
+        None
     }
 
     /// All pages, free or not.
@@ -202,27 +259,20 @@ impl Zone {
         }
     }
 
-    /// Pages of the longest free run.
-    pub(crate) fn longest(&self, table: Table<'_>) -> u32 {
-        let highest = self
-            .filled
-            .iter()
-            .enumerate()
-            .rev()
-            .find(|(_, word)| **word != 0);
-        let Some((index, word)) = highest else {
-            return 0;
-        };
-        let class = (index as u32)
-            .wrapping_mul(u64::BITS)
-            .wrapping_add(word.ilog2());
-        self.runs(table, class)
-            .map(|run| run.pages)
-            .max()
-            .unwrap_or(0)
+    /// Pages of the longest free run of up to `all` in the last list that has any.
+    pub(crate) fn longest(&self, table: Table<'_>, all: u32) -> u32 {
+        match self.filled_below(CLASSES) {
+            None => 0,
+            Some(class) if class < EXACT => class.wrapping_add(1),
+            Some(class) => {
+                let runs = self.runs(table, class).take(all as usize);
+                runs.map(|run| run.pages).max().unwrap_or(0)
+            }
+        }
     }
 
     /// The free runs of a class.
+    #[inline]
     fn runs<'t>(&self, table: Table<'t>, class: u32) -> impl Iterator<Item = FreeRun> + use<'t> {
         let head = self.heads.wrapping_add(class);
         let mut first = head;
@@ -259,11 +309,27 @@ impl Zone {
         Some(base.wrapping_add(bits.trailing_zeros()))
     }
 
+    /// The highest class below `class` that has a run.
+    #[inline]
+    fn filled_below(&self, class: u32) -> Option<u32> {
+        let (mut word, bit) = ((class / u64::BITS) as usize, class % u64::BITS);
+        let mut bits = self
+            .filled
+            .get(word)
+            .map_or(0, |bits| bits & !(u64::MAX << bit));
+        while bits == 0 {
+            word = word.checked_sub(1)?;
+            bits = *self.filled.get(word)?;
+        }
+        let base = (word as u32).wrapping_mul(u64::BITS);
+        Some(base.wrapping_add(bits.ilog2()))
+    }
+
     /// A run keeps its lowest `rest` pages; the others are no free run's any more.
     #[inline(always)]
     fn shrink(&mut self, table: Table<'_>, run: FreeRun, class: u32, rest: u32) {
         let last = run.first.wrapping_add(run.pages).wrapping_sub(1);
-        if rest != 0 && class_of(rest) == class {
+        if rest > EXACT && class_of(rest) == class {
             table.at(last).set_state(State::INSIDE);
             return set_length(table, run.first, rest);
         }
@@ -277,17 +343,23 @@ impl Zone {
     /// Makes a free run of pages that are in none.
     #[inline(always)]
     fn link(&mut self, table: Table<'_>, first: u32, pages: u32) {
-        let class = class_of(pages);
-        let (head, mark) = (self.heads.wrapping_add(class), mark_of(class));
-        let next = table.at(head).state().number();
-        table.at(head).set_state(State::new(mark, first));
-        table.at(next).set_other(first);
-        let entry = table.at(first);
-        entry.set_state(State::new(mark, next));
-        entry.set_other(head);
-        if pages != 1 {
-            set_length(table, first, pages);
+        if pages == 1 {
+            return self.link_in(table, first, 0, State::SINGLE);
         }
+        set_length(table, first, pages);
+        self.link_in(table, first, class_of(pages), State::FIRST);
+    }
+
+    /// Puts a run in front of the others of its class.
+    #[inline(always)]
+    fn link_in(&mut self, table: Table<'_>, first: u32, class: u32, mark: u32) {
+        let head = self.heads.wrapping_add(class);
+        let (front, entry) = (table.at(head), table.at(first));
+        let next = front.state();
+        entry.set_state(next);
+        entry.set_other(head);
+        table.at(next.number()).set_other(first);
+        front.set_state(State::new(mark, first));
         if let Some(word) = self.filled.get_mut((class / u64::BITS) as usize) {
             *word |= 1 << (class % u64::BITS);
         }

@@ -33,12 +33,12 @@ pub(crate) const SNOOPING: Snooping = Snooping::DoesNotSnoop;
 pub(crate) type Board<S> = Assembled<
     'static,
     Counted<S>,
-    Soiled<&'static BitmapPool<4096>>,
-    NonCacheable<&'static BitmapPool<256>>,
+    Soiled<&'static BitmapPool<2048>>,
+    NonCacheable<&'static BitmapPool<128>>,
 >;
 
-static CACHED: BitmapPool<4096> = BitmapPool::new();
-static COHERENT: BitmapPool<256> = BitmapPool::new();
+static CACHED: BitmapPool<2048> = BitmapPool::new();
+static COHERENT: BitmapPool<128> = BitmapPool::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
 static MAPS: Lazy<Maps> = Lazy::new(|| maps().expect("the memory map is consistent"));
 

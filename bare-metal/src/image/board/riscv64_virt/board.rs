@@ -36,9 +36,9 @@ const BLOCK_SIZE: u32 = 64;
 
 /// QEMU's `virt`.
 pub(crate) type Board =
-    Assembled<'static, Counted<ZicbomCaches>, Soiled<&'static BitmapPool<4096>>, UncachedAlias>;
+    Assembled<'static, Counted<ZicbomCaches>, Soiled<&'static BitmapPool<2048>>, UncachedAlias>;
 
-static CACHED: BitmapPool<4096> = BitmapPool::new();
+static CACHED: BitmapPool<2048> = BitmapPool::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
 static WINDOW: Lazy<Region> = Lazy::new(|| window().expect("the memory map is consistent"));
 static MAPS: Lazy<Maps> = Lazy::new(|| maps().expect("the memory map is consistent"));

@@ -25,13 +25,13 @@ pub(crate) type Board = Pc<Snooped, true>;
 type Pc<S, const EVERYTHING_SNOOPS: bool> = Assembled<
     'static,
     Counted<S>,
-    &'static BitmapPool<4096>,
-    Uncached<&'static BitmapPool<256>>,
+    &'static BitmapPool<2048>,
+    Uncached<&'static BitmapPool<128>>,
     EVERYTHING_SNOOPS,
 >;
 
-static CACHED: BitmapPool<4096> = BitmapPool::new();
-static COHERENT: BitmapPool<256> = BitmapPool::new();
+static CACHED: BitmapPool<2048> = BitmapPool::new();
+static COHERENT: BitmapPool<128> = BitmapPool::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
 static MAPS: Lazy<Maps> = Lazy::new(|| boot().expect("the memory map is consistent"));
 static BOARD: Lazy<Board> = Lazy::new(|| {
