@@ -72,6 +72,15 @@ impl<'a> Churn<'a> {
         }
     }
 
+    /// Calls that give back whatever is taken.
+    pub fn finish(&mut self) -> Vec<Op> {
+        let mut ops = Vec::new();
+        while !self.live.is_empty() {
+            ops.push(self.give());
+        }
+        ops
+    }
+
     /// The pages that are requested now.
     #[must_use]
     pub const fn live_pages(&self) -> u32 {

@@ -39,6 +39,9 @@ pub trait Lane {
     /// Moves the blocks to other slots, so that they are in the order of their pages.
     fn sort(&mut self);
 
+    /// Bytes of the peer's books that are not on the heap, less what is on the heap and is the harness's.
+    fn uncounted_bytes(&self) -> isize;
+
     /// The first page of the block in a slot, if it has been had.
     fn page(&self, slot: u32) -> Option<u32>;
 }
@@ -53,9 +56,9 @@ struct Blocks<P> {
 ///
 /// # Errors
 /// The peer cannot have such a region.
-pub fn lane<P: Peer + 'static>(pages: u32, slots: usize) -> Result<Box<dyn Lane>> {
+pub fn lane<P: Peer + 'static>(pages: u32, slots: usize, limits: &[u32]) -> Result<Box<dyn Lane>> {
     Ok(Box::new(Blocks {
-        peer: P::new(pages)?,
+        peer: P::new(pages, limits)?,
         slots: vec![NOTHING; slots],
     }))
 }
@@ -68,8 +71,8 @@ pub struct Entry {
     make: Make,
 }
 
-/// Makes a peer for so many pages and so many blocks at once.
-pub type Make = fn(u32, usize) -> Result<Box<dyn Lane>>;
+/// Makes a peer for so many pages, so many blocks at once, and blocks below those pages.
+pub type Make = fn(u32, usize, &[u32]) -> Result<Box<dyn Lane>>;
 
 impl Entry {
     /// The entry of one type of peer.
@@ -88,8 +91,8 @@ impl Entry {
     ///
     /// # Errors
     /// The peer cannot have such a region.
-    pub fn lane(&self, pages: u32, slots: usize) -> Result<Box<dyn Lane>> {
-        (self.make)(pages, slots)
+    pub fn lane(&self, pages: u32, slots: usize, limits: &[u32]) -> Result<Box<dyn Lane>> {
+        (self.make)(pages, slots, limits)
     }
 }
 
@@ -124,6 +127,11 @@ impl<P: Peer> Lane for Blocks<P> {
 
     fn sort(&mut self) {
         self.slots.sort_unstable();
+    }
+
+    fn uncounted_bytes(&self) -> isize {
+        // The peer itself is on the heap, its fixed lists among it; the vector of slots is the harness's.
+        self.peer.uncounted_bytes() - size_of::<Vec<u32>>().cast_signed()
     }
 
     fn page(&self, slot: u32) -> Option<u32> {

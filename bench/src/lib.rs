@@ -31,3 +31,25 @@ pub mod roster;
 pub mod stats;
 
 pub mod timing;
+
+pub mod each;
+
+pub mod growth;
+
+pub mod threads;
+
+pub mod space;
+
+pub mod books;
+
+pub mod figures;
+
+pub mod versions;
+
+pub mod report;
+
+pub mod plot;
+
+pub mod instructions;
+
+pub mod pools;

@@ -1,38 +1,87 @@
 //! The command that measures.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::cast_possible_truncation,
-    clippy::indexing_slicing,
-    clippy::std_instead_of_core,
-    clippy::alloc_instead_of_core,
-    reason = "a program for the host, where a panic stops a command that nothing else depends on"
-)]
-use bench::{roster, timing, workloads};
-fn main() -> anyhow::Result<()> {
-    let names: Vec<String> = std::env::args().skip(1).collect();
-    let entries = roster::named(&names)?;
-    let effort = workloads::Effort {
-        rounds: 11,
-        calls: 8192,
-    };
-    for w in workloads::TIMED {
-        let script = w.script(workloads::PAGES, effort);
-        let start = std::time::Instant::now();
-        let out = timing::run(&entries, &script);
-        for (e, o) in entries.iter().zip(&out) {
-            if let Some(o) = o {
-                println!(
-                    "{:10} {:18} {:10.1} refused {:.4}",
-                    w.name,
-                    e.row.name,
-                    o.spread().unwrap().median,
-                    o.calls.refused_share()
-                );
-            } else {
-                println!("{} {} none", w.name, e.row.name);
+
+use std::env;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use bench::figures::Figures;
+use bench::pools::{self, Plan, Scope};
+use bench::{instructions, roster, workloads};
+use clap::{Args, Parser, Subcommand};
+
+/// Compares the pools of this workspace with those of others.
+#[derive(Parser)]
+#[command(name = "cargo xtask bench")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Pools of pages.
+    Pools {
+        #[command(flatten)]
+        choice: Choice,
+        /// Few rounds of the most telling workloads, and nothing is written.
+        #[arg(long)]
+        quick: bool,
+        /// Nothing is run under callgrind.
+        #[arg(long)]
+        no_instructions: bool,
+        /// The folder of the files that are written.
+        #[arg(long, value_name = "FOLDER", default_value = "bench/results")]
+        out: PathBuf,
+    },
+    /// One pool's calls, for callgrind to count.
+    #[command(hide = true, name = instructions::COUNTED)]
+    Counted {
+        #[command(flatten)]
+        choice: Choice,
+    },
+}
+
+#[derive(Args)]
+struct Choice {
+    /// Only pools whose names begin so, with commas between them.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Only workloads whose names begin so, with commas between them.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    workload: Vec<String>,
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Pools {
+            choice,
+            quick,
+            no_instructions,
+            out,
+        } => {
+            let started = Instant::now();
+            let scope = if quick { Scope::Quick } else { Scope::Full };
+            let plan = Plan::new(roster::named(&choice.only)?, scope, &choice.workload)?;
+            let mut figures = Figures::default();
+            plan.run(&mut figures)?;
+            if !no_instructions {
+                let folder = env::temp_dir();
+                plan.count(&folder, &mut figures)?;
             }
+            print!("{}", figures.tables());
+            let whole = choice.only.is_empty() && choice.workload.is_empty();
+            if whole && !quick && !no_instructions {
+                let rows: Vec<_> = roster::all().iter().map(|entry| entry.row).collect();
+                pools::write(&figures, &rows, &out)?;
+            }
+            println!("\n{:.0} s", started.elapsed().as_secs_f64());
+            Ok(())
         }
-        println!("{:?}", start.elapsed());
+        Command::Counted { choice } => {
+            let entries = roster::named(&choice.only)?;
+            let entry = entries.first().context("nobody to count")?;
+            instructions::counted(entry, &workloads::named(&choice.workload)?)
+        }
     }
-    Ok(())
 }

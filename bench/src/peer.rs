@@ -44,6 +44,8 @@ pub enum Books {
 pub struct Row {
     /// A short name, which `--only` takes.
     pub name: &'static str,
+    /// The published package it is of.
+    pub package: Option<&'static str>,
     /// Where its books are.
     pub books: Books,
     /// What has to be known to read its figures.
@@ -57,9 +59,11 @@ pub trait Peer: Sized {
 
     /// A region of that many pages, all of them free. The first of them is aligned to 4 MiB.
     ///
+    /// * `limits`: below which pages blocks will have to lie, for allocators that want to know beforehand; ascending.
+    ///
     /// # Errors
     /// The allocator cannot have a region of that length, or there is no such address space.
-    fn new(pages: u32) -> Result<Self>;
+    fn new(pages: u32, limits: &[u32]) -> Result<Self>;
 
     /// Allocates, and says the block's first page.
     fn take(&mut self, size: Size) -> Option<u32>;
@@ -78,6 +82,11 @@ pub trait Peer: Sized {
 
     /// Frees a block with the size it was taken with.
     fn give(&mut self, page: u32, size: Size);
+
+    /// Bytes of its books that are not on the heap, less what is on the heap and is the harness's.
+    fn uncounted_bytes(&self) -> isize {
+        0
+    }
 }
 
 /// Takes and gives nothing: what the harness itself costs.
@@ -87,11 +96,12 @@ pub struct Nothing(u32);
 impl Peer for Nothing {
     const ROW: Row = Row {
         name: "harness",
+        package: None,
         books: Books::None,
         note: "no allocator: what the harness itself costs, which is in every other figure too",
     };
 
-    fn new(_pages: u32) -> Result<Self> {
+    fn new(_pages: u32, _limits: &[u32]) -> Result<Self> {
         Ok(Self(0))
     }
 

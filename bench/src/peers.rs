@@ -12,6 +12,8 @@ pub mod cma;
 
 pub mod offsets;
 
+pub mod ours;
+
 pub mod ours_bitmap;
 
 pub mod ranges;

@@ -10,19 +10,21 @@ use crate::peers::buddy_in_band::InBandBuddy;
 use crate::peers::buddy_slab::BuddySlab;
 use crate::peers::cma::Cma;
 use crate::peers::offsets::Offsets;
+use crate::peers::ours::Ours;
 use crate::peers::ours_bitmap::OursBitmap;
 use crate::peers::ranges::Ranges;
 use crate::peers::talc::InBandTalc;
 use crate::peers::tlsf::InBandTlsf;
 
 /// What all others are compared with.
-pub const OURS: &str = "ours-bitmap";
+pub const OURS: &str = "ours";
 
 /// All of them, the harness's own cost first, then this workspace's, then those of others.
 #[must_use]
 pub fn all() -> Vec<Entry> {
     vec![
         Entry::of::<Nothing>(),
+        Entry::of::<Ours>(),
         Entry::of::<OursBitmap>(),
         Entry::of::<BuddyFrames>(),
         Entry::of::<Offsets>(),
@@ -49,8 +51,17 @@ pub fn named(names: &[String]) -> Result<Vec<Entry>> {
             bail!("nobody is called {name}; there are {}", known.join(", "));
         }
     }
+    // A whole name is that one's alone, even where another's begins with it.
+    let chosen = |entry: &Entry, name: &String| {
+        if all.iter().any(|entry| entry.row.name == name) {
+            entry.row.name == name
+        } else {
+            called(entry, name)
+        }
+    };
     Ok(all
-        .into_iter()
-        .filter(|entry| names.is_empty() || names.iter().any(|name| called(entry, name)))
+        .iter()
+        .filter(|entry| names.is_empty() || names.iter().any(|name| chosen(entry, name)))
+        .copied()
         .collect())
 }

@@ -1,9 +1,9 @@
 //! The rounds of a workload, interleaved over the peers.
 
 use core::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::lane::{Entry, Lane, Missed};
 use crate::script::{Call, Op, Script};
@@ -76,30 +76,46 @@ impl Calls {
     }
 }
 
+/// Calls between two looks at the clock.
+const CHUNK: usize = 1024;
+
+/// Makes calls that are not measured, and says how many did not come about; nothing if they take longer than the budget.
+pub fn run_within(lane: &mut dyn Lane, ops: &[Op], budget: Duration) -> Option<Missed> {
+    let started = Instant::now();
+    let mut missed = Missed::default();
+    for chunk in ops.chunks(CHUNK) {
+        missed = missed.and(lane.run(chunk));
+        if started.elapsed() > budget {
+            return None;
+        }
+    }
+    Some(missed)
+}
+
 /// A peer whose region has been aged.
 ///
 /// # Errors
-/// The peer cannot have such a region.
-pub fn aged(entry: &Entry, script: &Script) -> Result<Box<dyn Lane>> {
-    let mut lane = entry.lane(script.pages, script.slots)?;
+/// The peer cannot have such a region, or takes longer than the budget.
+pub fn aged(entry: &Entry, script: &Script, budget: Duration) -> Result<Box<dyn Lane>> {
+    let mut lane = entry.lane(script.pages, script.slots, &script.limits)?;
     let (before, after) = match script.sorted_before {
         Some(place) => (script.ageing.start..place, place..script.ageing.end),
         None => (script.ageing.clone(), 0..0),
     };
-    lane.run(&script.ops[before]);
+    run_within(lane.as_mut(), &script.ops[before], budget).context("too slow")?;
     if script.sorted_before.is_some() {
         lane.sort();
     }
-    lane.run(&script.ops[after]);
+    run_within(lane.as_mut(), &script.ops[after], budget).context("too slow")?;
     Ok(lane)
 }
 
-/// Runs a workload; who cannot have such a region has no figures.
+/// Runs a workload; who cannot have such a region or takes longer than the budget to age it has no figures.
 #[must_use]
-pub fn run(entries: &[Entry], script: &Script) -> Vec<Option<Timed>> {
+pub fn run(entries: &[Entry], script: &Script, budget: Duration) -> Vec<Option<Timed>> {
     let mut lanes: Vec<Option<Box<dyn Lane>>> = entries
         .iter()
-        .map(|entry| aged(entry, script).ok())
+        .map(|entry| aged(entry, script, budget).ok())
         .collect();
     let mut all: Vec<Option<Timed>> = lanes
         .iter()
@@ -112,11 +128,12 @@ pub fn run(entries: &[Entry], script: &Script) -> Vec<Option<Timed>> {
         .collect();
 
     for round in &script.rounds {
-        let ops = &script.ops[round.clone()];
+        let ops = &script.ops[round.timed.clone()];
         for (lane, timed) in lanes.iter_mut().zip(&mut all) {
             let (Some(lane), Some(timed)) = (lane, timed) else {
                 continue;
             };
+            lane.run(&script.ops[round.warming.clone()]);
             let started = Instant::now();
             let missed = measured(lane.as_mut(), ops);
             let nanos = started.elapsed().as_nanos() as f64;

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use fastrand::Rng;
 
-use crate::churn::{ANYWHERE, Churn};
+use crate::churn::{ANYWHERE, Asker, Churn};
 use crate::peer::Size;
 use crate::script::{Call, Op, Script};
 use crate::sizes::Sizes;
@@ -77,6 +77,18 @@ pub const TIMED: &[Workload] = &[
         name: "chkFail",
         write: checkerboard,
     },
+    Workload {
+        name: "limit0",
+        write: |pages, effort| limited(7, ANYWHERE, pages, effort),
+    },
+    Workload {
+        name: "limit1",
+        write: |pages, effort| limited(7, &one_limit(pages), pages, effort),
+    },
+    Workload {
+        name: "limit3",
+        write: |pages, effort| limited(8, &three_limits(pages), pages, effort),
+    },
 ];
 
 /// Those of that name or whose name begins so; all if none is named.
@@ -107,12 +119,13 @@ pub fn percent(pages: u32, percent: u32) -> u32 {
     (u64::from(pages) * u64::from(percent) / 100) as u32
 }
 
-/// A page allocated and freed, again and again.
+/// A page allocated and freed, again and again, beside one that stays: without it, whoever splits blocks would split the
+/// whole region each time.
 fn pairs(pages: u32, effort: Effort) -> Script {
     let round: Vec<Op> = (0..effort.calls)
         .map(|call| {
             single(
-                0,
+                1,
                 if call % 2 == 0 {
                     Call::Take
                 } else {
@@ -121,7 +134,7 @@ fn pairs(pages: u32, effort: Effort) -> Script {
             )
         })
         .collect();
-    Script::repeated(pages, Vec::new(), &round, effort.rounds)
+    Script::repeated(pages, vec![single(0, Call::Take)], &round, effort.rounds)
 }
 
 /// A quarter of the pages one at a time, and then all of them freed in random order.
@@ -135,10 +148,44 @@ fn bulk(pages: u32, effort: Effort) -> Script {
 
 /// Random sizes that come and go at one occupancy.
 fn aged(seed: u64, sizes: Sizes, pages: u32, occupancy: u32, effort: Effort) -> Script {
-    let mut churn = Churn::new(seed, sizes, ANYWHERE, percent(pages, occupancy));
+    ongoing(
+        Churn::new(seed, sizes, ANYWHERE, percent(pages, occupancy)),
+        pages,
+        effort,
+    )
+}
+
+/// Light-tailed sizes at 80 % occupancy, some of them below a limit.
+fn limited(seed: u64, askers: &[Asker], pages: u32, effort: Effort) -> Script {
+    let target = percent(pages, 80);
+    ongoing(
+        Churn::new(seed, Sizes::AnyLight, askers, target),
+        pages,
+        effort,
+    )
+}
+
+/// A quarter of the requests lies below half of the region.
+fn one_limit(pages: u32) -> [Asker; 2] {
+    let asker = |weight, below| Asker { weight, below };
+    [asker(75, None), asker(25, Some(pages / 2))]
+}
+
+/// The limits are a sixteenth, a quarter and half of the region; what lies below each would fill half of it, or less.
+fn three_limits(pages: u32) -> [Asker; 4] {
+    let asker = |weight, below| Asker { weight, below };
+    [
+        asker(70, None),
+        asker(4, Some(pages / 16)),
+        asker(10, Some(pages / 4)),
+        asker(16, Some(pages / 2)),
+    ]
+}
+
+fn ongoing(mut churn: Churn<'_>, pages: u32, effort: Effort) -> Script {
     let mut ops = churn.age(TURNOVERS);
     let ageing = ops.len();
-    ops.extend((0..effort.calls * effort.rounds).map(|_| churn.next_op()));
+    ops.extend((0..effort.calls * effort.rounds * 3 / 2).map(|_| churn.next_op()));
     Script::ongoing(pages, ops, ageing, effort.calls)
 }
 

@@ -12,6 +12,7 @@ pub struct Bitmap<B>(Box<B>);
 
 const ROW: Row = Row {
     name: "bitmap-tree",
+    package: Some("bitmap-allocator"),
     books: Books::Side,
     note: "`bitmap-allocator`; a search in order of address",
 };
@@ -19,11 +20,11 @@ const ROW: Row = Row {
 /// The entry, which chooses the least capacity that holds the region.
 #[must_use]
 pub const fn entry() -> Entry {
-    Entry::new(ROW, |pages, slots| match pages as usize {
-        0..=BitAlloc4K::CAP => lane::<Bitmap<BitAlloc4K>>(pages, slots),
-        0..=BitAlloc64K::CAP => lane::<Bitmap<BitAlloc64K>>(pages, slots),
-        0..=BitAlloc1M::CAP => lane::<Bitmap<BitAlloc1M>>(pages, slots),
-        0..=BitAlloc16M::CAP => lane::<Bitmap<BitAlloc16M>>(pages, slots),
+    Entry::new(ROW, |pages, slots, limits| match pages as usize {
+        0..=BitAlloc4K::CAP => lane::<Bitmap<BitAlloc4K>>(pages, slots, limits),
+        0..=BitAlloc64K::CAP => lane::<Bitmap<BitAlloc64K>>(pages, slots, limits),
+        0..=BitAlloc1M::CAP => lane::<Bitmap<BitAlloc1M>>(pages, slots, limits),
+        0..=BitAlloc16M::CAP => lane::<Bitmap<BitAlloc16M>>(pages, slots, limits),
         _ => bail!("{pages} pages are more than its largest tree has"),
     } as Result<Box<dyn Lane>>)
 }
@@ -31,7 +32,7 @@ pub const fn entry() -> Entry {
 impl<B: BitAlloc> Peer for Bitmap<B> {
     const ROW: Row = ROW;
 
-    fn new(pages: u32) -> Result<Self> {
+    fn new(pages: u32, _limits: &[u32]) -> Result<Self> {
         let mut bits = Box::<B>::default();
         bits.insert(0..pages as usize);
         Ok(Self(bits))

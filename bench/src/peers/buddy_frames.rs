@@ -13,11 +13,12 @@ pub struct BuddyFrames(FrameAllocator<25>);
 impl Peer for BuddyFrames {
     const ROW: Row = Row {
         name: "buddy-frames",
+        package: Some("buddy_system_allocator"),
         books: Books::Side,
         note: "`buddy_system_allocator::FrameAllocator`; its books are on the heap and grow",
     };
 
-    fn new(pages: u32) -> Result<Self> {
+    fn new(pages: u32, _limits: &[u32]) -> Result<Self> {
         let mut frames = FrameAllocator::new();
         frames.add_frame(0, pages as usize);
         Ok(Self(frames))

@@ -32,11 +32,12 @@ pub struct InBandBuddy {
 impl Peer for InBandBuddy {
     const ROW: Row = Row {
         name: "acid-buddy",
+        package: Some("acid_alloc"),
         books: Books::InBand,
         note: "`acid_alloc::Buddy`; bitmaps outside, lists in the free blocks",
     };
 
-    fn new(pages: u32) -> Result<Self> {
+    fn new(pages: u32, _limits: &[u32]) -> Result<Self> {
         let blocks = pages as usize * PAGE / LONGEST;
         ensure!(
             blocks * LONGEST == pages as usize * PAGE,

@@ -20,17 +20,18 @@ static OFFSET: AtomicUsize = AtomicUsize::new(0);
 pub struct BuddySlab {
     buddy: BuddyAllocator<PAGE>,
     first: usize,
-    _mapping: Mapping,
+    mapping: Mapping,
 }
 
 impl Peer for BuddySlab {
     const ROW: Row = Row {
         name: "buddy-slab",
+        package: Some("buddy-slab-allocator"),
         books: Books::Side,
         note: "`buddy-slab-allocator`; it knows one limit, 4 GiB, to which the harness moves the one that is asked for",
     };
 
-    fn new(pages: u32) -> Result<Self> {
+    fn new(pages: u32, _limits: &[u32]) -> Result<Self> {
         let records = BuddyAllocator::<PAGE>::required_meta_size(pages as usize * PAGE);
         // One more page has room for what precedes the records.
         let before = (records + PAGE).div_ceil(PAGE) as u32;
@@ -53,7 +54,7 @@ impl Peer for BuddySlab {
         Ok(Self {
             buddy,
             first,
-            _mapping: mapping,
+            mapping,
         })
     }
 
@@ -78,6 +79,10 @@ impl Peer for BuddySlab {
     fn give(&mut self, page: u32, size: Size) {
         let addr = self.first + page as usize * PAGE;
         self.buddy.dealloc_pages(addr, size.pages as usize);
+    }
+
+    fn uncounted_bytes(&self) -> isize {
+        (self.first - self.mapping.start().addr().get()).cast_signed()
     }
 }
 

@@ -18,11 +18,12 @@ pub struct Cma {
 impl Peer for Cma {
     const ROW: Row = Row {
         name: "cma",
+        package: None,
         books: Books::Side,
         note: "Linux CMA's algorithm, written for this comparison; without its lock",
     };
 
-    fn new(pages: u32) -> Result<Self> {
+    fn new(pages: u32, _limits: &[u32]) -> Result<Self> {
         let pages = pages as usize;
         Ok(Self {
             words: vec![0; pages.div_ceil(WORD_BITS)],
@@ -108,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_first_fit_is_found_behind_what_is_taken_and_on_its_alignment() {
-        let mut cma = Cma::new(200).unwrap();
+        let mut cma = Cma::new(200, &[]).unwrap();
         let size = |pages, align| Size { pages, align };
 
         assert_eq!(cma.take(size(60, 1)), Some(0));

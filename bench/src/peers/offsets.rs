@@ -17,12 +17,13 @@ pub struct Offsets {
 impl Peer for Offsets {
     const ROW: Row = Row {
         name: "offset-allocator",
+        package: Some("offset-allocator"),
         books: Books::Side,
         note: "it has no alignment: aligned requests take as many more pages as they may need; its handles are kept in a \
                table of the harness, which is not counted as its metadata",
     };
 
-    fn new(pages: u32) -> Result<Self> {
+    fn new(pages: u32, _limits: &[u32]) -> Result<Self> {
         ensure!(pages > 0, "no pages");
         Ok(Self {
             allocator: Allocator::with_max_allocs(pages, pages.saturating_add(2).min(MOST_BLOCKS)),
@@ -33,7 +34,7 @@ impl Peer for Offsets {
     #[inline]
     fn take(&mut self, size: Size) -> Option<u32> {
         let handle = self.allocator.allocate(size.pages + size.align - 1)?;
-        let page = handle.offset.next_multiple_of(size.align);
+        let page = (handle.offset + size.align - 1) & !(size.align - 1);
         self.handles[page as usize] = Some(handle);
         Some(page)
     }
@@ -43,5 +44,9 @@ impl Peer for Offsets {
         if let Some(handle) = self.handles[page as usize].take() {
             self.allocator.free(handle);
         }
+    }
+
+    fn uncounted_bytes(&self) -> isize {
+        -size_of_val(self.handles.as_slice()).cast_signed()
     }
 }

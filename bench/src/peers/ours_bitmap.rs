@@ -5,7 +5,7 @@ use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
 use anyhow::{Result, anyhow};
-use dma_api::{Alignment, BitmapPool as Pool, Block, DmaAllocator, PhysAddr, Request};
+use dma_api::{Alignment, BitmapPool, Block, DmaAllocator, PhysAddr, Request};
 
 use crate::mapping::Mapping;
 use crate::peer::{Books, PAGE, Peer, Row, Size};
@@ -19,22 +19,23 @@ const WORDS: usize = 2048;
 /// With units of 16 bytes in place of pages.
 #[derive(Debug)]
 pub struct OursBitmap {
-    pool: Box<Pool<WORDS>>,
+    pool: Box<BitmapPool<WORDS>>,
     mapping: Mapping,
 }
 
 impl Peer for OursBitmap {
     const ROW: Row = Row {
         name: "ours-bitmap",
+        package: None,
         books: Books::Side,
-        note: "today's `Pool` through `DmaAllocator`: each call locks, checks all arguments and zeroes; 16 bytes stand for a \
+        note: "`BitmapPool` through `DmaAllocator`: each call locks, checks all arguments and zeroes; 16 bytes stand for a \
                page, so that little is zeroed",
     };
 
-    fn new(pages: u32) -> Result<Self> {
+    fn new(pages: u32, _limits: &[u32]) -> Result<Self> {
         let len = pages as usize * UNIT;
         let mapping = Mapping::new(len.div_ceil(PAGE) as u32, 0)?;
-        let pool = Box::new(Pool::new());
+        let pool = Box::new(BitmapPool::new());
         let unit = Alignment::new(UNIT as u64).map_err(|error| anyhow!("{error}"))?;
         // SAFETY: the mapping is the pool's alone and lives as long as it.
         unsafe { pool.adopt(mapping.start(), PhysAddr::new(0), len, unit) }
@@ -44,7 +45,7 @@ impl Peer for OursBitmap {
 
     #[inline]
     fn take(&mut self, size: Size) -> Option<u32> {
-        self.take_up_to(size, u64::MAX)
+        self.take_shared(size)
     }
 
     #[inline]
@@ -54,6 +55,26 @@ impl Peer for OursBitmap {
 
     #[inline]
     fn give(&mut self, page: u32, size: Size) {
+        self.give_shared(page, size);
+    }
+}
+
+// SAFETY: nothing but the pool touches the mapping, and the pool may be shared.
+unsafe impl Sync for OursBitmap {}
+
+impl OursBitmap {
+    /// Allocates, from whichever thread.
+    #[inline]
+    pub fn take_shared(&self, size: Size) -> Option<u32> {
+        self.take_up_to(size, u64::MAX)
+    }
+
+    /// Frees, from whichever thread.
+    ///
+    /// # Panics
+    /// It is not exactly what was allocated.
+    #[inline]
+    pub fn give_shared(&self, page: u32, size: Size) {
         let (offset, len) = (page as usize * UNIT, size.pages as usize * UNIT);
         // SAFETY: the mapping is at least as long as the pool's memory.
         let start = unsafe { self.mapping.start().add(offset) };
@@ -63,9 +84,7 @@ impl Peer for OursBitmap {
         let freed = block.map(|block| self.pool.free(block));
         assert!(matches!(freed, Ok(Ok(()))), "{freed:?}");
     }
-}
 
-impl OursBitmap {
     #[inline]
     fn take_up_to(&self, size: Size, highest: u64) -> Option<u32> {
         let mut request = Request::anywhere(NonZeroUsize::new(size.pages as usize * UNIT)?);

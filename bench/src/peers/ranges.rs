@@ -12,11 +12,12 @@ pub struct Ranges(RangeAllocator<u32>);
 impl Peer for Ranges {
     const ROW: Row = Row {
         name: "range-alloc",
+        package: Some("range-alloc"),
         books: Books::Side,
         note: "`range-alloc` of gfx-rs; its books are on the heap and grow",
     };
 
-    fn new(pages: u32) -> Result<Self> {
+    fn new(pages: u32, _limits: &[u32]) -> Result<Self> {
         Ok(Self(RangeAllocator::new(0..pages)))
     }
 

@@ -23,11 +23,12 @@ pub struct InBandTalc {
 impl Peer for InBandTalc {
     const ROW: Row = Row {
         name: "talc",
+        package: Some("talc"),
         books: Books::InBand,
         note: "a tag behind each block, which costs a page where blocks are whole pages",
     };
 
-    fn new(pages: u32) -> Result<Self> {
+    fn new(pages: u32, _limits: &[u32]) -> Result<Self> {
         let mapping = Mapping::new(pages, 0)?;
         let mut talc = Talc::new(Manual);
         // SAFETY: the mapping is the allocator's alone and lives as long as it.

@@ -23,11 +23,12 @@ pub struct InBandTlsf {
 impl Peer for InBandTlsf {
     const ROW: Row = Row {
         name: "rlsf",
+        package: Some("rlsf"),
         books: Books::InBand,
         note: "a header before each block, which costs a page where blocks are whole pages",
     };
 
-    fn new(pages: u32) -> Result<Self> {
+    fn new(pages: u32, _limits: &[u32]) -> Result<Self> {
         let mapping = Mapping::new(pages, 0)?;
         let mut tlsf = Tlsf::new();
         // SAFETY: the mapping is the allocator's alone and lives as long as it.
