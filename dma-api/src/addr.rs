@@ -69,12 +69,6 @@ macro_rules! address {
                 }
             }
 
-            /// From one address to another that is not below it, both included.
-            #[allow(dead_code, reason = "one of the two kinds of address has no use for it")]
-            pub(crate) const fn between(first: u64, last: u64) -> Self {
-                Self { first, last }
-            }
-
             /// Address of the first byte.
             #[must_use]
             pub const fn start(self) -> $Addr {
@@ -137,6 +131,13 @@ address! {
     DmaAddr,
     /// A non-empty range of DMA addresses.
     DmaRange
+}
+
+impl PhysRange {
+    /// From one address to another that is not below it, both included.
+    pub(crate) const fn between(first: u64, last: u64) -> Self {
+        Self { first, last }
+    }
 }
 
 #[cfg(test)]

@@ -69,6 +69,8 @@ pub mod bitmap;
 
 pub mod pages;
 
+pub mod pool;
+
 pub mod fallback;
 
 pub mod layout;
@@ -105,6 +107,7 @@ pub use map::{BusMap, DirectMap, Region, Window, pointer_at_offset};
 pub use memory::{Block, DmaAllocator};
 pub use objects::{ObjectCounts, ObjectPool};
 pub use observe::{DeviceEvent, DeviceNotice, Event, Notice};
+pub use pool::Pool;
 pub use reserve::{BLOCKS_PER_WORD, Reserve};
 pub use ring::Ring;
 pub use segments::Segments;

@@ -1,5 +1,5 @@
-//! The one place that chooses how shared state is protected: a critical section, never held across a copy or a
-//! maintenance loop.
+//! The one place that chooses how shared state is protected: by a critical section, or, where the processor has
+//! compare-and-swap, without one. Nothing is held across a copy or a maintenance loop.
 #![expect(
     unsafe_code,
     reason = "a critical section is what makes the cell exclusive"
@@ -7,29 +7,15 @@
 
 pub(crate) mod bits;
 
+pub(crate) mod exchange;
+
 pub(crate) mod once;
 
+pub(crate) mod returns;
+
+pub(crate) mod turnstile;
+
 use core::{cell::UnsafeCell, fmt};
-
-use crate::atomic::{
-    AtomicU32,
-    Ordering::{AcqRel, Relaxed},
-};
-
-/// Replaces `old` by `new`, if that is what is there; of all who try at the same time one succeeds.
-#[inline]
-pub(crate) fn exchange(word: &AtomicU32, old: u32, new: u32) -> bool {
-    #[cfg(target_has_atomic = "32")]
-    return word.compare_exchange(old, new, AcqRel, Relaxed).is_ok();
-    #[cfg(not(target_has_atomic = "32"))]
-    critical_section::with(|_| {
-        let same = word.load(Relaxed) == old;
-        if same {
-            word.store(new, Relaxed);
-        }
-        same
-    })
-}
 
 /// A value that is only reached inside a critical section; usable in interrupt handlers.
 pub(crate) struct Locked<T: ?Sized>(UnsafeCell<T>);

@@ -4,10 +4,14 @@ mod across;
 mod books;
 mod classes;
 mod entry;
+mod frame;
+mod lent;
 mod zone;
 
 pub(crate) use books::Books;
 pub use entry::PageEntry;
+pub(crate) use frame::{Claimed, Frame};
+pub use lent::RunState;
 
 use crate::{
     addr::{PhysAddr, PhysRange},
@@ -66,7 +70,7 @@ mod sealed {
 /// use dma_api::pages::{PageEntry, Pages, entries};
 ///
 /// # fn main() -> Result<(), Error> {
-/// let books = [const { PageEntry::NEW }; entries(1024, 1)];
+/// let books = [const { PageEntry::new() }; entries(1024, 1)];
 /// let window = PhysRange::new(PhysAddr::new(0x8000_0000), 4 << 20)?;
 /// let mut pages = Pages::new(books, window, Alignment::new(4096)?, &[])?;
 ///

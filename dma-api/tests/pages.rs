@@ -29,7 +29,7 @@ fn range(start: u64, len: u64) -> PhysRange {
 }
 
 fn books(pages: usize, zones: usize) -> &'static mut [PageEntry] {
-    let fresh = (0..entries(pages, zones)).map(|_| PageEntry::NEW);
+    let fresh = (0..entries(pages, zones)).map(|_| PageEntry::new());
     Box::leak(fresh.collect())
 }
 

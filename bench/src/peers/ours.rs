@@ -26,7 +26,7 @@ impl Peer for Ours {
         let entries = entries(pages as usize, limits.len() + 1);
         // A region lives as long as the run, or until its process ends.
         let books = (0..entries)
-            .map(|_| PageEntry::NEW)
+            .map(|_| PageEntry::new())
             .collect::<Vec<_>>()
             .leak();
         let window = PhysRange::new(PhysAddr::new(0), u64::from(pages) * PAGE as u64)

@@ -1,8 +1,9 @@
 //! What no zone has alone: runs that go on behind the end of one, and why a request is refused.
 
 use super::{
-    books::{Books, Wanted, size},
+    books::{Books, Wanted},
     entry::{PageEntry, State},
+    frame::size,
     zone::{FreeRun, Table},
 };
 use crate::error::Error;
@@ -48,16 +49,16 @@ impl Books {
             .max()
             .unwrap_or(0);
         let joined = self.joined(table).map(|run| run.pages).max().unwrap_or(0);
-        u64::from(longest.max(joined)) << self.shift
+        u64::from(longest.max(joined)) << self.frame.shift
     }
 
     /// Why a request that no free run meets is refused.
     fn refusal(&self, table: Table<'_>, wanted: &Wanted<'_>) -> Error {
         let whole = FreeRun {
             first: 0,
-            pages: self.pages,
+            pages: self.frame.pages,
         };
-        let (len, capacity) = (wanted.len, size(self.memory.len_bytes()));
+        let (len, capacity) = (wanted.len, size(self.frame.memory.len_bytes()));
         match self.fit(whole, wanted) {
             None => Error::NeverFits { len, capacity },
             Some(_) => {

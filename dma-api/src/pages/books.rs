@@ -6,6 +6,7 @@ use super::{
     MAX_ZONES,
     classes::{self, MOST_PAGES},
     entry::{PageEntry, State},
+    frame::{Claimed, Frame, narrow, not_allocated, size},
     zone::{FreeRun, Table, Zone},
 };
 use crate::{
@@ -24,25 +25,18 @@ pub(super) const PATIENCE: u32 = 64;
 /// The books of the pages of one memory, but for the entries.
 #[derive(Debug)]
 pub(crate) struct Books {
-    pub(super) memory: PhysRange,
-    pub(super) page: Alignment,
-    /// Binary logarithm of `page`.
-    pub(super) shift: u32,
-    pub(super) pages: u32,
+    pub(crate) frame: Frame,
     /// Pages that are free.
     free: u32,
+    /// The fewest that ever were.
+    fewest_free: u32,
+    /// Pages that are lent to the OS.
+    pub(super) lent: u32,
     /// How many runs at most are looked at for one request in one zone.
     pub(crate) patience: u32,
     /// From the highest to the lowest, `count` of them.
     pub(super) zones: [Zone; MAX_ZONES],
     pub(super) count: usize,
-}
-
-/// Pages of one block, which is nobody's for the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Claimed {
-    pub(crate) first: u32,
-    pub(crate) pages: u32,
 }
 
 /// A request in pages.
@@ -99,11 +93,15 @@ impl Books {
 
         let table = Table(entries);
         let mut books = Self {
-            memory,
-            page,
-            shift,
-            pages,
+            frame: Frame {
+                memory,
+                page,
+                shift,
+                pages,
+            },
             free: pages,
+            fewest_free: pages,
+            lent: 0,
             patience: PATIENCE,
             zones: [const { Zone::EMPTY }; MAX_ZONES],
             count: zones,
@@ -111,39 +109,56 @@ impl Books {
         let (mut first, mut heads) = (0, units);
         for zone in books.zones.iter_mut().take(zones).rev() {
             let end = after(first).unwrap_or(units);
-            *zone = Zone::new(table, first as u32, end as u32, heads as u32, lists as u32);
+            *zone = Zone::new(
+                table,
+                narrow(first as u64),
+                narrow(end as u64),
+                narrow(heads as u64),
+                narrow(lists as u64),
+            );
             first = end;
             heads = heads.saturating_add(lists);
         }
         Ok(books)
     }
 
-    /// Takes pages that meet the request.
+    /// Takes pages that meet the request, and says where they are.
     #[inline(always)]
     pub(crate) fn take(
         &mut self,
         entries: &[PageEntry],
         request: &Request,
     ) -> Result<PhysRange, Error> {
+        let Claimed { first, pages } = self.take_block(entries, request)?;
+        Ok(self.frame.range(first, pages))
+    }
+
+    /// Takes pages that meet the request.
+    #[inline(always)]
+    pub(crate) fn take_block(
+        &mut self,
+        entries: &[PageEntry],
+        request: &Request,
+    ) -> Result<Claimed, Error> {
         // Rounded up without a carry, since it is not 0.
-        let steps = (request.len.get() as u64).wrapping_sub(1) >> self.shift;
-        let everywhere =
-            request.lowest <= self.memory.start() && request.highest >= self.memory.last();
-        if steps < u64::from(self.pages) && everywhere && self.is_easy(request) {
-            let pages = (steps as u32).wrapping_add(1);
+        let steps = (request.len.get() as u64).wrapping_sub(1) >> self.frame.shift;
+        let everywhere = request.lowest <= self.frame.memory.start()
+            && request.highest >= self.frame.memory.last();
+        if steps < u64::from(self.frame.pages) && everywhere && self.is_easy(request) {
+            let pages = narrow(steps).wrapping_add(1);
             if let Some(first) = self.take_high(entries, pages) {
-                return Ok(self.range(first, pages));
+                return Ok(Claimed { first, pages });
             }
         }
         let wanted = self.wanted(request);
-        let first = self.take_with_care(Table(entries), &wanted)?;
-        Ok(self.range(first, wanted.pages))
+        let (first, pages) = (self.take_with_care(Table(entries), &wanted)?, wanted.pages);
+        Ok(Claimed { first, pages })
     }
 
     /// Takes so many pages wherever they are, and says which is the first.
     #[inline(always)]
     pub(crate) fn take_pages(&mut self, entries: &[PageEntry], pages: u32) -> Result<u32, Error> {
-        if pages.wrapping_sub(1) < self.pages
+        if pages.wrapping_sub(1) < self.frame.pages
             && let Some(first) = self.take_high(entries, pages)
         {
             return Ok(first);
@@ -161,9 +176,9 @@ impl Books {
         let wanted = Wanted {
             pages,
             low: 0,
-            high: self.pages,
+            high: self.frame.pages,
             ample: pages,
-            len: size(u64::from(pages) << self.shift),
+            len: size(u64::from(pages) << self.frame.shift),
             request: None,
         };
         self.take_with_care(Table(entries), &wanted)
@@ -199,19 +214,6 @@ impl Books {
         self.take_across(table, wanted)
     }
 
-    /// The block that these addresses are, if it is one, which from now on is nobody's: `give` must follow.
-    ///
-    /// It may be called while others take and give.
-    #[inline]
-    pub(crate) fn claim(&self, entries: &[PageEntry], block: PhysRange) -> Result<Claimed, Error> {
-        let claimed = self.find(block)?;
-        let entry = Table(entries).at(claimed.first);
-        if entry.claim(claimed.pages) {
-            return Ok(claimed);
-        }
-        Err(not_allocated(block))
-    }
-
     /// The block of so many pages from that one on, if it is one and nobody else can be at it.
     #[inline(always)]
     pub(crate) fn claim_pages(
@@ -220,33 +222,22 @@ impl Books {
         first: u32,
         pages: u32,
     ) -> Result<Claimed, Error> {
-        if first < self.pages && Table(entries).at(first).state() == State::new(State::TAKEN, pages)
+        if first < self.frame.pages
+            && Table(entries).at(first).state() == State::new(State::TAKEN, pages)
         {
             return Ok(Claimed { first, pages });
         }
-        Err(self.not_pages(first, pages))
+        Err(self.frame.not_pages(first, pages))
     }
 
-    #[cold]
-    fn not_pages(&self, first: u32, pages: u32) -> Error {
-        let offset = u64::from(first) << self.shift;
-        let phys = self.memory.start().get().wrapping_add(offset);
-        let len = size(u64::from(pages) << self.shift);
-        let end = u64::from(first).wrapping_add(u64::from(pages));
-        if end <= u64::from(self.pages) {
-            return Error::NotAllocated { phys, len };
-        }
-        Error::ForeignBlock { phys, len }
-    }
-
-    /// As [`claim`](Self::claim) when nobody else can be at it.
+    /// As [`claim`](Frame::claim) when nobody else can be at it.
     #[inline(always)]
     pub(crate) fn claim_alone(
         &mut self,
         entries: &[PageEntry],
         block: PhysRange,
     ) -> Result<Claimed, Error> {
-        let claimed = self.find(block)?;
+        let claimed = self.frame.find(block)?;
         let state = Table(entries).at(claimed.first).state();
         if state == State::new(State::TAKEN, claimed.pages) {
             return Ok(claimed);
@@ -267,6 +258,18 @@ impl Books {
         self.give_lower(table, claimed);
     }
 
+    /// Writes into the entries of a claimed block which one was given back before it.
+    pub(crate) fn return_to(entries: &[PageEntry], block: Claimed, next: u32) {
+        Table(entries).at(block.first).set_other(next);
+    }
+
+    /// The claimed block that begins with that page, and the one that was given back before it.
+    pub(crate) fn returned(entries: &[PageEntry], first: u32) -> (Claimed, u32) {
+        let entry = Table(entries).at(first);
+        let pages = entry.state().number();
+        (Claimed { first, pages }, entry.other())
+    }
+
     /// Frees pages that do not all lie in the highest zone.
     #[inline(never)]
     fn give_lower(&mut self, table: Table<'_>, claimed: Claimed) {
@@ -283,72 +286,82 @@ impl Books {
     /// Whether every run of the length meets the request, but for the lowest and the highest address.
     #[inline(always)]
     fn is_easy(&self, request: &Request) -> bool {
-        request.alignment <= self.page
+        request.alignment <= self.frame.page
             && request.boundary.is_none()
             && request.alignment.divides(request.bus_offset)
     }
 
+    /// Somebody has these pages from now on. Says the first of them that somebody may have had before; those in front of it
+    /// nobody had.
+    pub(crate) fn touch(&mut self, block: Claimed) -> u32 {
+        let end = block.first.wrapping_add(block.pages);
+        let mut had = block.first;
+        for zone in self.zones.iter_mut().take(self.count) {
+            let (low, high) = (block.first.max(zone.first), end.min(zone.end));
+            if low < high {
+                had = zone.touch(low, high);
+            }
+            if low == block.first && high == end {
+                return had;
+            }
+        }
+        // In several zones: which of them it is in front of is not worth knowing.
+        block.first
+    }
+
+    /// Notes how few pages are free.
+    #[inline]
+    pub(crate) fn note_use(&mut self) {
+        self.fewest_free = self.fewest_free.min(self.free);
+    }
+
     /// Free bytes.
     pub(crate) fn free_bytes(&self) -> u64 {
-        u64::from(self.free) << self.shift
+        self.frame.bytes(self.free)
     }
 
-    /// All bytes.
-    pub(crate) fn memory(&self) -> PhysRange {
-        self.memory
+    /// The most bytes that ever were not free.
+    pub(crate) fn high_water(&self) -> u64 {
+        let most = self.frame.pages.wrapping_sub(self.fewest_free);
+        self.frame.bytes(most)
     }
 
-    /// The pages of these addresses, if they are whole pages of this memory.
-    #[inline(always)]
-    fn find(&self, block: PhysRange) -> Result<Claimed, Error> {
-        let offset = block.start().get().wrapping_sub(self.memory.start().get());
-        let (first, pages) = (offset >> self.shift, block.len_bytes() >> self.shift);
-        let whole = (offset | block.len_bytes()) & self.page.mask() == 0;
-        let count = u64::from(self.pages);
-        if first < count && pages <= count.wrapping_sub(first) && whole && pages != 0 {
-            return Ok(Claimed {
-                first: first as u32,
-                pages: pages as u32,
-            });
-        }
-        Err(if self.memory.contains(block) {
-            not_allocated(block)
-        } else {
-            foreign(block)
-        })
+    /// Bytes that are lent to the OS.
+    pub(crate) fn lent_bytes(&self) -> u64 {
+        self.frame.bytes(self.lent)
     }
 
     /// What the request comes to in pages; more than there are if it is longer than the memory.
     #[inline]
-    fn wanted<'r>(&self, request: &'r Request) -> Wanted<'r> {
+    pub(super) fn wanted<'r>(&self, request: &'r Request) -> Wanted<'r> {
         let len = request.len.get() as u64;
         // Rounded up without a carry, since it is not 0.
-        let pages = (len.wrapping_sub(1) >> self.shift).wrapping_add(1);
-        let pages = pages.min(u64::from(u32::MAX)) as u32;
-        let start = self.memory.start().get();
+        let pages = (len.wrapping_sub(1) >> self.frame.shift).wrapping_add(1);
+        let pages = narrow(pages.min(u64::from(u32::MAX)));
+        let start = self.frame.memory.start().get();
         let mut wanted = Wanted {
             pages,
             low: 0,
-            high: self.pages,
+            high: self.frame.pages,
             ample: pages,
             len: request.len.get(),
             request: None,
         };
         if request.lowest.get() > start {
             let below = request.lowest.get().wrapping_sub(start);
-            let page = (below.wrapping_sub(1) >> self.shift).wrapping_add(1);
-            wanted.low = page.min(u64::from(self.pages)) as u32;
+            let page = (below.wrapping_sub(1) >> self.frame.shift).wrapping_add(1);
+            wanted.low = narrow(page.min(u64::from(self.frame.pages)));
         }
-        if request.highest < self.memory.last() {
+        if request.highest < self.frame.memory.last() {
             let up_to = request.highest.get().checked_sub(start);
-            let page = up_to.map_or(0, |up_to| up_to.wrapping_add(1) >> self.shift);
-            wanted.high = page as u32;
+            let page = up_to.map_or(0, |up_to| up_to.wrapping_add(1) >> self.frame.shift);
+            wanted.high = narrow(page);
         }
         if !self.is_easy(request) {
             wanted.request = Some(request);
-            let aligned = request.alignment.max(self.page).get() >> self.shift;
+            let aligned = request.alignment.max(self.frame.page).get() >> self.frame.shift;
             let ample = u64::from(pages).saturating_add(aligned).saturating_sub(1);
-            wanted.ample = ample.min(u64::from(self.pages)) as u32;
+            wanted.ample = narrow(ample.min(u64::from(self.frame.pages)));
         }
         wanted
     }
@@ -380,49 +393,30 @@ impl Books {
         let Some(request) = wanted.request else {
             return Some(low.wrapping_add(room));
         };
-        let free = self.range(low, high.wrapping_sub(low));
+        let free = self.frame.range(low, high.wrapping_sub(low));
         let rounded = self.rounded(request)?;
-        let found = rounded.last_fit(free, self.page)?;
-        let offset = found.get().wrapping_sub(self.memory.start().get());
-        Some((offset >> self.shift) as u32)
+        let found = rounded.last_fit(free, self.frame.page)?;
+        Some(self.frame.page_of(found))
     }
 
     /// The request for whole pages.
     pub(super) fn rounded(&self, request: &Request) -> Option<Request> {
-        let len: NonZeroUsize = self.page.round_up(request.len).ok()?;
+        let len: NonZeroUsize = self.frame.page.round_up(request.len).ok()?;
         Some(Request { len, ..*request })
     }
 
     #[inline]
-    pub(super) fn range(&self, first: u32, pages: u32) -> PhysRange {
-        let start = self
-            .memory
-            .start()
-            .get()
-            .wrapping_add(u64::from(first) << self.shift);
-        let len = u64::from(pages) << self.shift;
-        PhysRange::between(start, start.wrapping_add(len.wrapping_sub(1)))
+    /// Takes pages out of a free run of one zone.
+    pub(super) fn carve(&mut self, table: Table<'_>, run: FreeRun, at: u32, pages: u32) {
+        let mut zones = self.zones.iter_mut().take(self.count);
+        if let Some(zone) = zones.find(|zone| zone.first <= at) {
+            zone.carve(table, run, at, pages);
+            self.free = self.free.wrapping_sub(pages);
+        }
     }
 
     /// So many pages fewer are free.
     pub(super) fn count_taken(&mut self, pages: u32) {
         self.free = self.free.wrapping_sub(pages);
     }
-}
-
-/// As much of a length as a `usize` holds.
-pub(super) fn size(bytes: u64) -> usize {
-    usize::try_from(bytes).unwrap_or(usize::MAX)
-}
-
-#[cold]
-fn not_allocated(block: PhysRange) -> Error {
-    let (phys, len) = (block.start().get(), size(block.len_bytes()));
-    Error::NotAllocated { phys, len }
-}
-
-#[cold]
-fn foreign(block: PhysRange) -> Error {
-    let (phys, len) = (block.start().get(), size(block.len_bytes()));
-    Error::ForeignBlock { phys, len }
 }

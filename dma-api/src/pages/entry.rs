@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::{
     atomic::{AtomicU32, Ordering::Relaxed},
-    lock,
+    lock::exchange::exchange,
 };
 
 /// What the books of a [`Pool`](crate::Pool) keep for one page: 8 bytes, outside of the page.
@@ -24,10 +24,13 @@ pub struct PageEntry {
 
 impl PageEntry {
     /// The entry of a page that no pool has yet.
-    pub const NEW: Self = Self {
-        state: AtomicU32::new(0),
-        other: AtomicU32::new(0),
-    };
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            state: AtomicU32::new(0),
+            other: AtomicU32::new(0),
+        }
+    }
 
     #[inline]
     pub(crate) fn state(&self) -> State {
@@ -47,7 +50,7 @@ impl PageEntry {
             State::new(State::TAKEN, pages),
             State::new(State::RETURNED, pages),
         );
-        lock::exchange(&self.state, taken.0, returned.0)
+        exchange(&self.state, taken.0, returned.0)
     }
 
     #[inline]
@@ -63,7 +66,7 @@ impl PageEntry {
 
 impl Default for PageEntry {
     fn default() -> Self {
-        Self::NEW
+        Self::new()
     }
 }
 
@@ -94,6 +97,11 @@ impl State {
     pub(crate) const TAKEN: u32 = 4;
     /// First page of a block that is being given back; the number is its length.
     pub(crate) const RETURNED: u32 = 5;
+
+    /// A page that is lent to the OS.
+    pub(crate) const LENT: u32 = 6;
+    /// A page that is being taken back from the OS, or is free and is to be in one block with such pages.
+    pub(crate) const HELD: u32 = 7;
 
     #[inline]
     pub(crate) const fn new(mark: u32, number: u32) -> Self {
@@ -132,6 +140,8 @@ impl fmt::Debug for State {
             Self::LAST => "Last",
             Self::TAKEN => "Taken",
             Self::RETURNED => "Returned",
+            Self::LENT => "Lent",
+            Self::HELD => "Held",
             _ => "Unknown",
         };
         write!(f, "{name}({})", self.number())

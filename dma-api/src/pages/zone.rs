@@ -7,6 +7,7 @@
 use super::{
     classes::{CLASSES, EXACT, class_of},
     entry::{PageEntry, State},
+    frame::narrow,
 };
 
 /// Words with a bit for each class.
@@ -41,6 +42,8 @@ pub(crate) struct Zone {
     pub(crate) first: u32,
     /// The page behind its last.
     pub(crate) end: u32,
+    /// The page behind those that nobody ever had, which are its lowest.
+    untouched: u32,
     /// Where the heads of its lists are.
     heads: u32,
     /// A bit for each class that has runs.
@@ -52,6 +55,7 @@ impl Zone {
     pub(crate) const EMPTY: Self = Self {
         first: 0,
         end: 0,
+        untouched: 0,
         heads: 0,
         filled: [0; WORDS],
     };
@@ -67,6 +71,7 @@ impl Zone {
         let mut zone = Self {
             first,
             end,
+            untouched: end,
             heads,
             filled: [0; WORDS],
         };
@@ -222,6 +227,13 @@ impl Zone {
         None
     }
 
+    /// Somebody has the pages `first..end` of this zone from now on; says the first of them that somebody had before.
+    pub(crate) fn touch(&mut self, first: u32, end: u32) -> u32 {
+        let had = self.untouched.clamp(first, end);
+        self.untouched = self.untouched.min(first);
+        had
+    }
+
     /// All pages, free or not.
     pub(crate) fn pages(&self) -> u32 {
         self.end.wrapping_sub(self.first)
@@ -305,7 +317,7 @@ impl Zone {
             word = word.wrapping_add(1);
             bits = *self.filled.get(word)?;
         }
-        let base = (word as u32).wrapping_mul(u64::BITS);
+        let base = narrow(word as u64).wrapping_mul(u64::BITS);
         Some(base.wrapping_add(bits.trailing_zeros()))
     }
 
@@ -321,7 +333,7 @@ impl Zone {
             word = word.checked_sub(1)?;
             bits = *self.filled.get(word)?;
         }
-        let base = (word as u32).wrapping_mul(u64::BITS);
+        let base = narrow(word as u64).wrapping_mul(u64::BITS);
         Some(base.wrapping_add(bits.ilog2()))
     }
 
@@ -393,7 +405,7 @@ const fn mark_of(class: u32) -> u32 {
 
 /// Pages of the free run whose first page, or whose list's head, says `state`.
 #[inline(always)]
-fn length(table: Table<'_>, first: u32, state: State) -> u32 {
+pub(super) fn length(table: Table<'_>, first: u32, state: State) -> u32 {
     if state.mark() == State::SINGLE {
         1
     } else {
