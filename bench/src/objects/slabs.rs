@@ -107,7 +107,6 @@ impl Objects for SlabHeap {
 
 /// An object of the boxed pool, of which nothing is written.
 #[derive(Debug)]
-#[expect(dead_code, reason = "it is only bytes")]
 #[repr(align(64))]
 pub struct Object<const BYTES: usize>(MaybeUninit<[u8; BYTES]>);
 
