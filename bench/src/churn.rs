@@ -88,10 +88,7 @@ impl<'a> Churn<'a> {
     }
 
     fn take(&mut self, size: Size) -> Op {
-        let slot = self
-            .unused_slots
-            .pop()
-            .unwrap_or_else(|| self.live.len() as u32);
+        let slot = self.unused_slots.pop().unwrap_or(self.live.len() as u32);
         self.live.push((slot, size));
         self.live_pages += size.pages;
         self.taken_pages += u64::from(size.pages);

@@ -12,6 +12,8 @@ pub enum Measure {
     Nanos,
     /// Nanoseconds per call, beside ours in the same round.
     Ratio,
+    /// Nanoseconds per call, less what the harness takes.
+    Over,
     /// Instructions per call.
     Instructions,
     /// Nanoseconds of the slowest call.
@@ -34,9 +36,10 @@ pub enum Measure {
 
 impl Measure {
     /// In the order of the tables.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Instructions,
         Self::Nanos,
+        Self::Over,
         Self::Ratio,
         Self::Percentile99,
         Self::Worst,
@@ -53,6 +56,7 @@ impl Measure {
     pub const fn title(self) -> &'static str {
         match self {
             Self::Nanos => "nanoseconds per call (median)",
+            Self::Over => "nanoseconds per call over the harness (median)",
             Self::Ratio => "nanoseconds beside ours (median of rounds)",
             Self::Instructions => "instructions per call",
             Self::Worst => "nanoseconds of the slowest call",
@@ -71,6 +75,7 @@ impl Measure {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Nanos => "ns",
+            Self::Over => "ns_over_harness",
             Self::Ratio => "ratio",
             Self::Instructions => "instructions",
             Self::Worst => "worst_ns",

@@ -1,6 +1,6 @@
 //! Instructions per call, counted by running this program under callgrind.
 //!
-//! The counted program makes one call of [`timing::measured`](crate::timing::measured) for each workload; callgrind counts
+//! The counted program makes one call of [`timing::measured`] for each workload; callgrind counts
 //! inside of it only, and writes a file at each end of it.
 
 use std::env;

@@ -39,6 +39,9 @@ pub trait Lane {
     /// Moves the blocks to other slots, so that they are in the order of their pages.
     fn sort(&mut self);
 
+    /// Puts the memory that the peer hands out out of the caches, where it can.
+    fn chill(&self);
+
     /// Bytes of the peer's books that are not on the heap, less what is on the heap and is the harness's.
     fn uncounted_bytes(&self) -> isize;
 
@@ -127,6 +130,10 @@ impl<P: Peer> Lane for Blocks<P> {
 
     fn sort(&mut self) {
         self.slots.sort_unstable();
+    }
+
+    fn chill(&self) {
+        self.peer.chill();
     }
 
     fn uncounted_bytes(&self) -> isize {

@@ -2,12 +2,13 @@
 //!
 //! `cargo xtask bench pools` builds and runs it; `bench/results/pools.md` says how each figure comes about.
 #![allow(
+    missing_debug_implementations,
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
     clippy::indexing_slicing,
     clippy::std_instead_of_core,
     clippy::alloc_instead_of_core,
-    reason = "a program for the host, where a panic stops a command that nothing else depends on"
+    reason = "a program for the host, where a panic stops a command that nothing else depends on; most peers have no `Debug`"
 )]
 
 pub mod peer;
@@ -49,6 +50,8 @@ pub mod versions;
 pub mod report;
 
 pub mod plot;
+
+pub mod objects;
 
 pub mod instructions;
 

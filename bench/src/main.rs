@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use bench::figures::Figures;
+use bench::objects::run::{self, Effort};
 use bench::pools::{self, Plan, Scope};
 use bench::{instructions, roster, workloads};
 use clap::{Args, Parser, Subcommand};
@@ -30,6 +31,18 @@ enum Command {
         /// Nothing is run under callgrind.
         #[arg(long)]
         no_instructions: bool,
+        /// The folder of the files that are written.
+        #[arg(long, value_name = "FOLDER", default_value = "bench/results")]
+        out: PathBuf,
+    },
+    /// Small objects.
+    Objects {
+        /// Only allocators whose names begin so, with commas between them.
+        #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+        only: Vec<String>,
+        /// Few rounds, and nothing is written.
+        #[arg(long)]
+        quick: bool,
         /// The folder of the files that are written.
         #[arg(long, value_name = "FOLDER", default_value = "bench/results")]
         out: PathBuf,
@@ -76,6 +89,25 @@ fn main() -> Result<()> {
                 pools::write(&figures, &rows, &out)?;
             }
             println!("\n{:.0} s", started.elapsed().as_secs_f64());
+            Ok(())
+        }
+        Command::Objects { only, quick, out } => {
+            let effort = if quick {
+                Effort {
+                    rounds: 5,
+                    batches: 64,
+                }
+            } else {
+                Effort {
+                    rounds: 25,
+                    batches: 256,
+                }
+            };
+            let figures = run::run(&only, effort)?;
+            print!("{}", figures.tables());
+            if only.is_empty() && !quick {
+                run::write(&figures, &out)?;
+            }
             Ok(())
         }
         Command::Counted { choice } => {

@@ -83,6 +83,9 @@ pub trait Peer: Sized {
     /// Frees a block with the size it was taken with.
     fn give(&mut self, page: u32, size: Size);
 
+    /// Puts the memory it hands out, of which there is little, out of the caches.
+    fn chill(&self) {}
+
     /// Bytes of its books that are not on the heap, less what is on the heap and is the harness's.
     fn uncounted_bytes(&self) -> isize {
         0

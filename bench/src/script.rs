@@ -120,7 +120,7 @@ fn slots(ops: &[Op]) -> usize {
 mod tests {
     use super::*;
 
-    fn ops(slots: core::ops::Range<u32>) -> Vec<Op> {
+    fn ops(slots: Range<u32>) -> Vec<Op> {
         let op = |slot| Op {
             slot,
             size: Size::pages(1),

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use bench::lane::{Entry, Lane};
+use bench::lane::Entry;
 use bench::peer::{Books, Nothing};
 use bench::roster;
 use bench::script::{Call, Op, Script};

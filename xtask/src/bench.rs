@@ -13,12 +13,9 @@ use crate::workspace;
 /// How it is compiled, and below which folder of the target directory it then is.
 const PROFILE: &str = "measured";
 
-/// An argument of the program itself: then nothing is counted, and no valgrind needed.
-const NO_INSTRUCTIONS: &str = "--no-instructions";
-
 /// Builds the program and runs it with those arguments, with no limit to its time.
 pub(crate) fn run(arguments: &[OsString]) -> Result<bool> {
-    if !arguments.iter().any(|argument| argument == NO_INSTRUCTIONS) {
+    if counts_instructions(arguments) {
         setup::prepare_valgrind()?;
     }
 
@@ -40,4 +37,28 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<bool> {
         .status()
         .with_context(|| format!("cannot run {}", program.display()))?;
     Ok(status.success())
+}
+
+/// Whether the program will run itself under valgrind, and not only say what it could do.
+fn counts_instructions(arguments: &[OsString]) -> bool {
+    let has = |argument: &str| arguments.iter().any(|given| given == argument);
+    has("pools") && !has("--no-instructions") && !has("--help")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn valgrind_is_needed_only_where_instructions_are_counted() {
+        let counts = |arguments: &[&str]| {
+            let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+            counts_instructions(&arguments)
+        };
+
+        assert!(counts(&["pools", "--quick"]));
+        assert!(!counts(&["pools", "--quick", "--no-instructions"]));
+        assert!(!counts(&["pools", "--help"]));
+        assert!(!counts(&["objects"]));
+    }
 }

@@ -20,13 +20,18 @@ const ROW: Row = Row {
 /// The entry, which chooses the least capacity that holds the region.
 #[must_use]
 pub const fn entry() -> Entry {
-    Entry::new(ROW, |pages, slots, limits| match pages as usize {
-        0..=BitAlloc4K::CAP => lane::<Bitmap<BitAlloc4K>>(pages, slots, limits),
-        0..=BitAlloc64K::CAP => lane::<Bitmap<BitAlloc64K>>(pages, slots, limits),
-        0..=BitAlloc1M::CAP => lane::<Bitmap<BitAlloc1M>>(pages, slots, limits),
-        0..=BitAlloc16M::CAP => lane::<Bitmap<BitAlloc16M>>(pages, slots, limits),
+    Entry::new(ROW, of_capacity)
+}
+
+fn of_capacity(pages: u32, slots: usize, limits: &[u32]) -> Result<Box<dyn Lane>> {
+    let make = match pages as usize {
+        pages if pages <= BitAlloc4K::CAP => lane::<Bitmap<BitAlloc4K>>,
+        pages if pages <= BitAlloc64K::CAP => lane::<Bitmap<BitAlloc64K>>,
+        pages if pages <= BitAlloc1M::CAP => lane::<Bitmap<BitAlloc1M>>,
+        pages if pages <= BitAlloc16M::CAP => lane::<Bitmap<BitAlloc16M>>,
         _ => bail!("{pages} pages are more than its largest tree has"),
-    } as Result<Box<dyn Lane>>)
+    };
+    make(pages, slots, limits)
 }
 
 impl<B: BitAlloc> Peer for Bitmap<B> {

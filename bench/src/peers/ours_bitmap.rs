@@ -65,6 +65,7 @@ unsafe impl Sync for OursBitmap {}
 impl OursBitmap {
     /// Allocates, from whichever thread.
     #[inline]
+    #[must_use]
     pub fn take_shared(&self, size: Size) -> Option<u32> {
         self.take_up_to(size, u64::MAX)
     }
