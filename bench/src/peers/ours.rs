@@ -39,6 +39,9 @@ impl Peer for Ours {
 
     #[inline]
     fn take(&mut self, size: Size) -> Option<u32> {
+        if size.align == 1 {
+            return self.pages.take_pages(size.pages).ok();
+        }
         self.take_up_to(size, PhysAddr::new(u64::MAX))
     }
 
@@ -49,9 +52,7 @@ impl Peer for Ours {
 
     #[inline]
     fn give(&mut self, page: u32, size: Size) {
-        let start = PhysAddr::new(u64::from(page) * PAGE as u64);
-        let given = PhysRange::new(start, u64::from(size.pages) * PAGE as u64)
-            .and_then(|range| self.pages.give(range));
+        let given = self.pages.give_pages(page, size.pages);
         assert!(given.is_ok(), "{given:?}");
     }
 }
