@@ -72,7 +72,12 @@ fn more_pages_than_a_number_of_pages_can_say_never_fit() {
     let mut storage = storage(64);
     let mut books = books(&mut storage, 64, &[]);
     let capacity = 64 * PAGE as usize;
-    for len in [65 * PAGE as usize, usize::MAX / 2, usize::MAX - 4095, usize::MAX] {
+    for len in [
+        65 * PAGE as usize,
+        usize::MAX / 2,
+        usize::MAX - 4095,
+        usize::MAX,
+    ] {
         let long = Request::anywhere(NonZeroUsize::new(len).unwrap());
         let never = Error::NeverFits { len, capacity };
         assert_eq!(books.take(&long), Err(never));
@@ -137,6 +142,9 @@ fn what_a_pool_left_in_its_entries_is_nothing_to_the_next() {
             assert_eq!(now.give(place), refused);
         }
     }
-    assert_eq!((now.free_bytes(), now.largest_free()), (16 * PAGE, 16 * PAGE));
+    assert_eq!(
+        (now.free_bytes(), now.largest_free()),
+        (16 * PAGE, 16 * PAGE)
+    );
     assert_eq!(now.take_pages(16), Ok(0));
 }
