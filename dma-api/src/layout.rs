@@ -86,12 +86,11 @@ impl ObjectLayout {
             len,
             capacity: MAX_CHUNK_LEN,
         };
-        if len > MAX_CHUNK_LEN || alignment.get() > LONGEST as u64 {
-            return Err(too_long);
-        }
-        // Neither is above 2^20, so nothing overflows.
-        let len = (len as u64).next_multiple_of(alignment.get());
-        let Some(len) = narrow(len, LONGEST as u64) else {
+        let rounded = match (len as u64).checked_next_multiple_of(alignment.get()) {
+            Some(rounded) => narrow(rounded, LONGEST as u64),
+            None => None,
+        };
+        let Some(len) = rounded else {
             return Err(too_long);
         };
         let eight = max(len.saturating_mul(8).next_power_of_two(), 4096);
