@@ -53,6 +53,8 @@ pub struct ObjectLayout {
     /// Invariant: 1 to `MAX_CHUNK_LEN`.
     len: u32,
     by_len: Divisor,
+    /// Invariant: it divides `len`.
+    natural: Alignment,
     boundary: Option<Alignment>,
     /// Invariant: what is between two boundaries is `1 << segment_shift` bytes and has that many whole blocks, or
     /// there is no boundary, and the numbers are above any that occurs.
@@ -93,12 +95,17 @@ impl ObjectLayout {
         let Some(len) = rounded else {
             return Err(too_long);
         };
+        let natural = match Alignment::new(1 << len.trailing_zeros()) {
+            Ok(natural) => natural,
+            Err(error) => return Err(error),
+        };
         let eight = max(len.saturating_mul(8).next_power_of_two(), 4096);
         let filled = 1 << len.saturating_mul(MOST).ilog2();
         let chunk_len = min(min(eight, filled), LONGEST);
         Ok(Self {
             len,
             by_len: Divisor::new(len),
+            natural,
             boundary: None,
             segment_shift: u32::BITS,
             per_segment: u32::MAX,
@@ -215,17 +222,14 @@ impl ObjectLayout {
     /// What every block's address is a multiple of, and its length: the largest power of two that divides the length.
     #[must_use]
     pub const fn natural(&self) -> Alignment {
-        match Alignment::new(1 << self.len.trailing_zeros()) {
-            Ok(alignment) => alignment,
-            Err(_) => Alignment::ONE,
-        }
+        self.natural
     }
 
     /// The finest boundary that no block crosses, as far as that is known without a look at them; `None` if none is.
     #[must_use]
     pub const fn finest_boundary(&self) -> Option<Alignment> {
-        if self.len.is_power_of_two() {
-            return Some(self.natural());
+        if self.len as u64 == self.natural.get() {
+            return Some(self.natural);
         }
         self.boundary
     }
@@ -293,10 +297,13 @@ impl ObjectLayout {
 
     /// Bytes before a block.
     const fn before(&self, index: u32) -> u64 {
+        if self.segment_shift == u32::BITS {
+            return (index as u64).wrapping_mul(self.len as u64);
+        }
         let segment = self.by_segment.quotient(index);
         let inside = index.wrapping_sub(segment.wrapping_mul(self.per_segment));
-        let bytes = (inside as u64).saturating_mul(self.len as u64);
-        ((segment as u64) << self.segment_shift).saturating_add(bytes)
+        let bytes = (inside as u64).wrapping_mul(self.len as u64);
+        ((segment as u64) << self.segment_shift).wrapping_add(bytes)
     }
 
     /// Which block begins there, in bytes from the first.
