@@ -12,11 +12,13 @@ use arch_arm::Aarch64Caches as Caches;
 use arch_arm::Armv7Caches as Caches;
 use arch_arm::NonCacheable;
 use dma_api::{
-    Assembled, Bidirectional, CpuOwned, DeviceOwned, DmaSync, FromDevice, LineRange, Pool, ToDevice,
+    Assembled, Bidirectional, BitmapPool, CpuOwned, DeviceOwned, DmaSync, FromDevice, LineRange,
+    ToDevice,
 };
 
 /// A machine none of whose devices snoops. No value is ever made.
-pub type Board = Assembled<'static, Caches, &'static Pool<1>, NonCacheable<&'static Pool<1>>>;
+pub type Board =
+    Assembled<'static, Caches, &'static BitmapPool<1>, NonCacheable<&'static BitmapPool<1>>>;
 
 /// Hands a buffer to the device and rings.
 ///

@@ -11,12 +11,12 @@ use core::mem::forget;
 
 use arch_mips::Mips32Caches;
 use dma_api::{
-    Assembled, Bidirectional, CpuOwned, DeviceOwned, DmaSync, FromDevice, LineRange, Machine,
-    NoCoherentMemory, Pool, ToDevice,
+    Assembled, Bidirectional, BitmapPool, CpuOwned, DeviceOwned, DmaSync, FromDevice, LineRange,
+    Machine, NoCoherentMemory, ToDevice,
 };
 
 /// A machine of references, as an OS has it in a `static`. No value is ever made.
-type Mips = &'static Assembled<'static, Mips32Caches, &'static Pool<32>, NoCoherentMemory>;
+type Mips = &'static Assembled<'static, Mips32Caches, &'static BitmapPool<32>, NoCoherentMemory>;
 
 fn hand_over<M: Machine>(buffer: CpuOwned<M, ToDevice>, doorbell: *mut u32) {
     let lent = buffer.sync_for_device();

@@ -21,9 +21,9 @@ use arch_mips::{
     map,
 };
 use dma_api::{
-    Alignment, Bidirectional, Block, BusMap, CoherentSource, Device, DirectMap, DmaAllocator,
-    DmaSync, FromDevice, Geometry, Ledger, Limits, LineRange, Machine, PhysAddr, PhysRange, Pool,
-    Refused, Region, Request, Slot, Snooping, ToDevice, UncachedAlias, Window,
+    Alignment, Bidirectional, BitmapPool, Block, BusMap, CoherentSource, Device, DirectMap,
+    DmaAllocator, DmaSync, FromDevice, Geometry, Ledger, Limits, LineRange, Machine, PhysAddr,
+    PhysRange, Refused, Region, Request, Slot, Snooping, ToDevice, UncachedAlias, Window,
 };
 
 const LINE: usize = 32;
@@ -35,7 +35,7 @@ struct Memory([u8; 4096]);
 /// A machine with 4 KiB of memory, all of it in the pool, and an alias of it at the same address.
 struct Board {
     sync: Mips32Caches,
-    pool: Pool<4>,
+    pool: BitmapPool<4>,
     alias: UncachedAlias,
     direct_map: DirectMap<'static>,
     bus: BusMap<'static>,
@@ -49,7 +49,7 @@ fn board(sync: Mips32Caches) -> &'static Board {
     // SAFETY: the memory is leaked, and used through the board alone.
     let region = unsafe { Region::new(memory, phys, 4096) }.unwrap();
     let window = Window::identity(phys, 4096).unwrap();
-    let pool = Pool::new();
+    let pool = BitmapPool::new();
     // SAFETY: as above.
     unsafe { pool.adopt(memory, phys, 4096, Alignment::new(32).unwrap()) }.unwrap();
     Box::leak(Box::new(Board {
@@ -82,13 +82,13 @@ fn known() -> Mips32Caches {
 // SAFETY: all parts are the same at each call, and lie in the one piece of memory.
 unsafe impl Machine for Board {
     type Sync = Mips32Caches;
-    type Memory = Pool<4>;
+    type Memory = BitmapPool<4>;
     type Coherent = UncachedAlias;
 
     fn sync(&self) -> &Mips32Caches {
         &self.sync
     }
-    fn memory(&self) -> &Pool<4> {
+    fn memory(&self) -> &BitmapPool<4> {
         &self.pool
     }
     fn coherent_source(&self) -> &UncachedAlias {

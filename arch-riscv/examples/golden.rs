@@ -11,13 +11,13 @@ use core::mem::forget;
 
 use arch_riscv::{SnoopedHarts, ZicbomCaches};
 use dma_api::{
-    Assembled, Bidirectional, CpuOwned, DeviceOwned, DmaSync, FromDevice, LineRange, Machine,
-    NoCoherentMemory, Pool, ToDevice,
+    Assembled, Bidirectional, BitmapPool, CpuOwned, DeviceOwned, DmaSync, FromDevice, LineRange,
+    Machine, NoCoherentMemory, ToDevice,
 };
 
 /// A machine of references, as an OS has it in a `static`. No value is ever made.
 type Board<S, const EVERYTHING_SNOOPS: bool> =
-    Assembled<'static, S, &'static Pool<32>, NoCoherentMemory, EVERYTHING_SNOOPS>;
+    Assembled<'static, S, &'static BitmapPool<32>, NoCoherentMemory, EVERYTHING_SNOOPS>;
 
 /// Every device snoops.
 type Snooped = &'static Board<SnoopedHarts, true>;

@@ -20,9 +20,9 @@ use arch_riscv::{
     map,
 };
 use dma_api::{
-    Alignment, Bidirectional, Block, BusMap, CoherentSource, Device, DirectMap, DmaAllocator,
-    DmaSync, Error, FromDevice, Geometry, Ledger, Levels, Limits, LineRange, Machine, PhysAddr,
-    PhysRange, Pool, Refused, Region, Request, Slot, Snooping, ToDevice, UncachedAlias, Window,
+    Alignment, Bidirectional, BitmapPool, Block, BusMap, CoherentSource, Device, DirectMap,
+    DmaAllocator, DmaSync, Error, FromDevice, Geometry, Ledger, Levels, Limits, LineRange, Machine,
+    PhysAddr, PhysRange, Refused, Region, Request, Slot, Snooping, ToDevice, UncachedAlias, Window,
 };
 
 const BLOCK: usize = 64;
@@ -34,7 +34,7 @@ struct Memory([u8; 4096]);
 /// A machine with 4 KiB of memory, all of it in the pool, and an alias of it at the same address.
 struct Board<S> {
     sync: S,
-    pool: Pool<2>,
+    pool: BitmapPool<2>,
     alias: UncachedAlias,
     direct_map: DirectMap<'static>,
     bus: BusMap<'static>,
@@ -48,7 +48,7 @@ fn board<S>(sync: S) -> &'static Board<S> {
     // SAFETY: the memory is leaked, and used through the board alone.
     let region = unsafe { Region::new(memory, phys, 4096) }.unwrap();
     let window = Window::identity(phys, 4096).unwrap();
-    let pool = Pool::new();
+    let pool = BitmapPool::new();
     // SAFETY: as above.
     unsafe { pool.adopt(memory, phys, 4096, Alignment::new(64).unwrap()) }.unwrap();
     Box::leak(Box::new(Board {
@@ -75,13 +75,13 @@ fn snooped() -> &'static Board<SnoopedHarts> {
 // SAFETY: all parts are the same at each call, and lie in the one piece of memory.
 unsafe impl<S: DmaSync> Machine for Board<S> {
     type Sync = S;
-    type Memory = Pool<2>;
+    type Memory = BitmapPool<2>;
     type Coherent = UncachedAlias;
 
     fn sync(&self) -> &S {
         &self.sync
     }
-    fn memory(&self) -> &Pool<2> {
+    fn memory(&self) -> &BitmapPool<2> {
         &self.pool
     }
     fn coherent_source(&self) -> &UncachedAlias {

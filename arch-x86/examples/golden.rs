@@ -10,13 +10,13 @@ use core::ptr::NonNull;
 
 use arch_x86::{FlushedCaches, Snooped, SnoopedWithWriteCombining, Uncached};
 use dma_api::{
-    Assembled, Bidirectional, CpuOwned, DeviceOwned, DmaSync, FromDevice, Lender, LineRange,
-    Machine, Pool, ToDevice,
+    Assembled, Bidirectional, BitmapPool, CpuOwned, DeviceOwned, DmaSync, FromDevice, Lender,
+    LineRange, Machine, ToDevice,
 };
 
 /// A machine all of whose devices snoop, or none. No value is ever made.
 type Board<S, const SNOOPED: bool> =
-    Assembled<'static, S, &'static Pool<1>, Uncached<&'static Pool<1>>, SNOOPED>;
+    Assembled<'static, S, &'static BitmapPool<1>, Uncached<&'static BitmapPool<1>>, SNOOPED>;
 
 /// Every device snoops: the machine that nearly all are.
 pub type Pc = &'static Board<Snooped, true>;

@@ -491,7 +491,7 @@ golden_snooped_loan:
     pushl %edi
     leal 40(%esp), %eax
     pushl %eax
-    calll _RINvMs_NtCs_7dma_api6lenderINtB5_6LenderRINtNtB7_7machine9AssembledNtNtCs_8arch_x865cache7SnoopedRINtNtB7_4pool4PoolKj1_EINtNtB7_6source14UncachedMemoryB1T_EKb1_EE5startNtNtB7_9direction10FromDeviceKj3_INtNtNtNtCs_4core4iter7sources4once4OnceINtNtNtB3J_3ptr8non_null7NonNullShEEECs_10golden_x86
+    calll _RINvMs_NtCs_7dma_api6lenderINtB5_6LenderRINtNtB7_7machine9AssembledNtNtCs_8arch_x865cache7SnoopedRINtNtB7_6bitmap10BitmapPoolKj1_EINtNtB7_6source14UncachedMemoryB1T_EKb1_EE5startNtNtB7_9direction10FromDeviceKj3_INtNtNtNtCs_4core4iter7sources4once4OnceINtNtNtB3S_3ptr8non_null7NonNullShEEECs_10golden_x86
     addl $20, %esp
     cmpb $2, 338(%esp)
     movl $0, %edx

@@ -400,7 +400,7 @@ golden_snooped_loan:
     movq %r15, %rsi
     movq %rbx, %rdx
     movq %r14, %rcx
-    callq _RINvMs_NtCs_7dma_api6lenderINtB5_6LenderRINtNtB7_7machine9AssembledNtNtCs_8arch_x865cache7SnoopedRINtNtB7_4pool4PoolKj1_EINtNtB7_6source14UncachedMemoryB1S_EKb1_EE5startNtNtB7_9direction10FromDeviceKj3_INtNtNtNtCs_4core4iter7sources4once4OnceINtNtNtB3I_3ptr8non_null7NonNullShEEECs_10golden_x86
+    callq _RINvMs_NtCs_7dma_api6lenderINtB5_6LenderRINtNtB7_7machine9AssembledNtNtCs_8arch_x865cache7SnoopedRINtNtB7_6bitmap10BitmapPoolKj1_EINtNtB7_6source14UncachedMemoryB1S_EKb1_EE5startNtNtB7_9direction10FromDeviceKj3_INtNtNtNtCs_4core4iter7sources4once4OnceINtNtNtB3R_3ptr8non_null7NonNullShEEECs_10golden_x86
     cmpb $2, 438(%rsp)
     jne .L3
     xorl %eax, %eax

@@ -10,9 +10,9 @@ use arch_x86::geometry::{Clean, CleanAndInvalidate};
 use arch_x86::recorded::{Executed, Executed::*, SKYLAKE_SP, executed, set_cpuid};
 use arch_x86::{FlushedCaches, Leaf, Snooped, SnoopedWithWriteCombining, Uncached, uncached};
 use dma_api::{
-    Alignment, Bidirectional, BusMap, Device, DeviceWrites, DirectMap, DmaSync, Error, FromDevice,
-    Geometry, Ledger, Limits, LineRange, Machine, PhysAddr, Pool, Region, Slot, Snooping, ToDevice,
-    Window,
+    Alignment, Bidirectional, BitmapPool, BusMap, Device, DeviceWrites, DirectMap, DmaSync, Error,
+    FromDevice, Geometry, Ledger, Limits, LineRange, Machine, PhysAddr, Region, Slot, Snooping,
+    ToDevice, Window,
 };
 
 const PHYS: PhysAddr = PhysAddr::new(0x0100_0000);
@@ -21,8 +21,8 @@ const LEN: usize = 1 << 16;
 
 struct Board<S, const SNOOPED: bool> {
     caches: S,
-    pool: Pool<1>,
-    uncached: Uncached<Pool<1>>,
+    pool: BitmapPool<1>,
+    uncached: Uncached<BitmapPool<1>>,
     ledger: Ledger<[Slot; 4]>,
     memory: Region,
     bus: Window,
@@ -33,7 +33,7 @@ impl<S: DmaSync, const SNOOPED: bool> Board<S, SNOOPED> {
     fn new(caches: S) -> &'static Self {
         let page = Alignment::new(4096).unwrap();
         let (cached, rings) = (allocate(), allocate());
-        let (pool, ring_pool) = (Pool::new(), Pool::new());
+        let (pool, ring_pool) = (BitmapPool::new(), BitmapPool::new());
         // SAFETY: the memory was just allocated and is never freed.
         unsafe { pool.adopt(cached, PHYS, LEN, page) }.unwrap();
         // SAFETY: as above.
@@ -59,18 +59,18 @@ impl<S: DmaSync, const SNOOPED: bool> Board<S, SNOOPED> {
 // SAFETY: the parts are always the same, and no device looks at the memory.
 unsafe impl<S: DmaSync, const SNOOPED: bool> Machine for Board<S, SNOOPED> {
     type Sync = S;
-    type Memory = Pool<1>;
-    type Coherent = Uncached<Pool<1>>;
+    type Memory = BitmapPool<1>;
+    type Coherent = Uncached<BitmapPool<1>>;
 
     const EVERYTHING_SNOOPS: bool = SNOOPED;
 
     fn sync(&self) -> &S {
         &self.caches
     }
-    fn memory(&self) -> &Pool<1> {
+    fn memory(&self) -> &BitmapPool<1> {
         &self.pool
     }
-    fn coherent_source(&self) -> &Uncached<Pool<1>> {
+    fn coherent_source(&self) -> &Uncached<BitmapPool<1>> {
         &self.uncached
     }
     fn direct_map(&self) -> DirectMap<'_> {

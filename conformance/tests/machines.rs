@@ -24,8 +24,8 @@ use std::{ptr::NonNull, sync::atomic};
 use common::Kept;
 use conformance::{BusFault, CHECKS, Engine, Reason, run_with};
 use dma_api::{
-    Alignment, Assembled, BusMap, DirectMap, DmaAddr, DmaRange, DmaSync, Geometry, Ledger,
-    LineRange, Machine, NoCoherentMemory, Parts, PhysAddr, Pool, Region, Slot, Snooping, Window,
+    Alignment, Assembled, BitmapPool, BusMap, DirectMap, DmaAddr, DmaRange, DmaSync, Geometry,
+    Ledger, LineRange, Machine, NoCoherentMemory, Parts, PhysAddr, Region, Slot, Snooping, Window,
 };
 use wrong::{Memory, Wrong};
 
@@ -66,7 +66,7 @@ fn machine(wrong: Wrong) -> Plain {
     let bytes = Box::leak(vec![0_u8; LEN + 4096].into_boxed_slice());
     let start = bytes.as_mut_ptr().addr().next_multiple_of(4096) - bytes.as_mut_ptr().addr();
     let cpu = NonNull::from(&mut bytes[start..]).cast::<u8>();
-    let pool: &Pool<256> = leak(Pool::new());
+    let pool: &BitmapPool<256> = leak(BitmapPool::new());
     // SAFETY: the bytes are leaked, and nobody else uses them.
     unsafe { pool.adopt(cpu, PHYS, LEN, Alignment::new(4096).unwrap()) }.unwrap();
     // SAFETY: as above.

@@ -133,6 +133,13 @@ address! {
     DmaRange
 }
 
+impl PhysRange {
+    /// From one address to another that is not below it, both included.
+    pub(crate) const fn between(first: u64, last: u64) -> Self {
+        Self { first, last }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -164,8 +164,35 @@ pub enum Error {
         /// Units the pool can keep account of.
         capacity: usize,
     },
+    /// Memory that is to be divided at more limits than a pool keeps account of.
+    TooManyZones {
+        /// Zones there would be.
+        zones: usize,
+        /// The most.
+        most: usize,
+    },
     /// The pool was given its memory already.
     PoolInUse,
+    /// The pool has not been given its memory yet.
+    NoMemory,
+    /// Somebody else is at the pool's books: another CPU, or what an interrupt handler interrupted.
+    Busy,
+    /// Pages that were to be taken back from the OS, or given back by it, are not lent, or are being taken back already.
+    NotLent {
+        /// First physical address of the pages.
+        phys: u64,
+        /// Their length.
+        len: u64,
+    },
+    /// Memory that would meet the request is lent to the OS, which does not give it back now.
+    StillLent {
+        /// Length of the request.
+        len: usize,
+        /// How many places were asked for.
+        places: usize,
+        /// First physical address of the pages that were refused last.
+        phys: u64,
+    },
     /// The block does not lie in the memory of the allocator it was given back to.
     ForeignBlock {
         /// First physical address of the block.
@@ -339,7 +366,21 @@ impl fmt::Display for Error {
                     "the memory has {units} units, the pool can account for {capacity}"
                 )
             }
+            Self::TooManyZones { zones, most } => {
+                write!(f, "the memory has {zones} zones, the most are {most}")
+            }
             Self::PoolInUse => write!(f, "the pool has its memory already"),
+            Self::NoMemory => write!(f, "the pool has no memory yet"),
+            Self::Busy => write!(f, "somebody else is at the pool's books"),
+            Self::NotLent { phys, len } => {
+                write!(f, "{len} bytes at {phys:#x} are not lent")
+            }
+            Self::StillLent { len, places, phys } => {
+                write!(
+                    f,
+                    "{len} bytes could be had in {places} places that are lent; the last, at {phys:#x}, is in use"
+                )
+            }
             Self::ForeignBlock { phys, len } => {
                 write!(
                     f,

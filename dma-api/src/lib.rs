@@ -65,7 +65,13 @@ pub mod isolated;
 
 pub mod ring;
 
+pub mod bitmap;
+
+pub mod pages;
+
 pub mod pool;
+
+pub mod fallback;
 
 pub mod layout;
 
@@ -78,6 +84,7 @@ pub mod reserve;
 pub mod check;
 
 pub use addr::{DmaAddr, DmaRange, PhysAddr, PhysRange};
+pub use bitmap::BitmapPool;
 pub use bounce::{LoanCost, Policy};
 pub use cache::{Geometry, LineRange};
 pub use check::Checked;
@@ -88,6 +95,7 @@ pub use direction::{
     Bidirectional, DataDirection, DeviceReads, DeviceWrites, Direction, FromDevice, ToDevice,
 };
 pub use error::{Error, Refused, known};
+pub use fallback::{PerCpu, SearchOrder};
 pub use isolated::Isolated;
 pub use layout::ObjectLayout;
 pub use ledger::{DeviceId, Ledger, LedgerCounts, Slot};

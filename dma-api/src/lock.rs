@@ -1,5 +1,5 @@
-//! The one place that chooses how shared state is protected: a critical section, never held across a copy or a
-//! maintenance loop.
+//! The one place that chooses how shared state is protected: by a critical section, or, where the processor has
+//! compare-and-swap, without one. Nothing is held across a copy or a maintenance loop.
 #![expect(
     unsafe_code,
     reason = "a critical section is what makes the cell exclusive"
@@ -7,7 +7,13 @@
 
 pub(crate) mod bits;
 
+pub(crate) mod exchange;
+
 pub(crate) mod once;
+
+pub(crate) mod returns;
+
+pub(crate) mod turnstile;
 
 use core::{cell::UnsafeCell, fmt};
 

@@ -90,12 +90,12 @@ impl ObjectCounts {
 /// many blocks are out.
 ///
 /// ```
-/// use dma_api::{Alignment, DmaAllocator, ObjectLayout, ObjectPool, Pool, known};
+/// use dma_api::{Alignment, DmaAllocator, ObjectLayout, ObjectPool, BitmapPool, known};
 ///
-/// static MEMORY: Pool<32> = Pool::new();
+/// static MEMORY: BitmapPool<32> = BitmapPool::new();
 ///
 /// /// Up to 1024 commands of 64 bytes: 16 pages, each taken when it is needed.
-/// static COMMANDS: ObjectPool<&Pool<32>, 16> =
+/// static COMMANDS: ObjectPool<&BitmapPool<32>, 16> =
 ///     ObjectPool::new(&MEMORY, known(ObjectLayout::new(64, known(Alignment::new(64)))));
 /// ```
 #[derive(Debug)]
@@ -119,11 +119,11 @@ impl<A: DmaAllocator, const CHUNKS: usize> ObjectPool<A, CHUNKS> {
     ///
     /// `CHUNKS` is 1 to [`MAX_CHUNKS`], or it does not compile:
     /// ```compile_fail,E0080
-    /// use dma_api::{Alignment, ObjectLayout, ObjectPool, Pool, known};
+    /// use dma_api::{Alignment, ObjectLayout, ObjectPool, BitmapPool, known};
     ///
-    /// static MEMORY: Pool<32> = Pool::new();
+    /// static MEMORY: BitmapPool<32> = BitmapPool::new();
     /// const LAYOUT: ObjectLayout = known(ObjectLayout::new(64, Alignment::ONE));
-    /// static NOTHING: ObjectPool<&Pool<32>, 0> = ObjectPool::new(&MEMORY, LAYOUT);
+    /// static NOTHING: ObjectPool<&BitmapPool<32>, 0> = ObjectPool::new(&MEMORY, LAYOUT);
     /// # let _ = &NOTHING;
     /// ```
     #[must_use]

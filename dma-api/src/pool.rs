@@ -1,352 +1,406 @@
 //! A contiguous pool: memory set aside for devices, with all its books kept outside that memory.
 #![expect(unsafe_code, reason = "the pool hands out the memory it was given")]
 
+mod lend;
+mod runs;
+
 use core::ptr::NonNull;
+
+pub use lend::{Reclaiming, StillInUse};
+pub use runs::{Run, Runs};
 
 use crate::{
     addr::{PhysAddr, PhysRange},
+    atomic::AtomicU32,
     error::{Error, Refused},
     limits::{Alignment, Request},
-    lock::Locked,
+    lock::{
+        once::Once,
+        returns::{END, Returns},
+        turnstile::Turnstile,
+    },
     memory::{Block, DmaAllocator},
+    pages::{Books, Claimed, Entries, Frame, PageEntry},
 };
 
-/// Units that one word of the bitmaps accounts for: a pool of `WORDS` words has at most `WORDS * UNITS_PER_WORD`
-/// units.
-pub const UNITS_PER_WORD: usize = u32::BITS as usize;
-
-/// A contiguous pool of up to `WORDS` × [`UNITS_PER_WORD`] units.
+/// A contiguous pool of pages.
 ///
-/// It is made empty, so that it can be a `static`, and given its memory once, at boot. Any number of units can be
-/// had, not only powers of two; the lowest free place that meets a request is taken. The search takes time
-/// proportional to the units in the pool, a word of the bitmap at a time, in a critical section: interrupt handlers
-/// may allocate and free. The memory is zeroed outside of it.
+/// It is made empty, so that it can be a `static`, and given its memory once, at boot. Any number of pages can be had,
+/// not only powers of two, at any alignment up to that of the memory. Its books are `B`: an array of
+/// [`entries`](crate::pages::entries), or a slice that the OS found room for.
+///
+/// # Which memory
+/// Where some devices do not reach all of it, the memory is divided into zones at their highest addresses. A request
+/// that may lie anywhere gets the highest zone that has room, so that the low memory is kept for those who need it.
+///
+/// # What it costs
+/// Up to 16 pages anywhere, and every free, take constant time. More pages, an alignment above a page, a boundary, or
+/// a limit inside a zone: at most [`patience`](Self::adopt) free runs are looked at in each zone. The memory is zeroed outside
+/// of the lock; of memory that was zero at first ([`adopt_zeroed`](Self::adopt_zeroed)), only what somebody has had.
+///
+/// # Who may call
+/// Where the processor has compare-and-swap the books have a spin lock of their own: several pools are several locks, and
+/// interrupts stay on. Giving back never waits: if somebody else is at the books, the block is put in a list
+/// that whoever comes next empties. So buffers may be dropped in interrupt handlers; but an interrupt handler must not allocate
+/// here, since it may have interrupted the one it would wait for: it takes [`without_waiting`](Self::without_waiting),
+/// or a [`Reserve`](crate::Reserve). Elsewhere it is a critical section, and all of it may be called from anywhere.
 ///
 /// ```
 /// use dma_api::{Alignment, PhysAddr, Pool};
+/// use dma_api::pages::{PageEntry, entries};
 ///
-/// /// 4 MiB in pages: 1024 units, 32 words.
-/// static POOL: Pool<32> = Pool::new();
+/// /// 4 MiB in pages, in two zones.
+/// static POOL: Pool<[PageEntry; entries(1024, 2)]> = Pool::new();
 ///
 /// # fn boot(window: core::ptr::NonNull<u8>) -> Result<(), dma_api::Error> {
+/// // One device of this board has 31 address lines.
+/// let limits = [PhysAddr::new(0x7fff_ffff)];
 /// // SAFETY: the linker script sets this window aside.
-/// unsafe { POOL.adopt(window, PhysAddr::new(0x8400_0000), 4 << 20, Alignment::new(4096)?) }
+/// unsafe { POOL.adopt(window, PhysAddr::new(0x7fe0_0000), 4 << 20, Alignment::new(4096)?, &limits) }
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Pool<const WORDS: usize> {
-    books: Locked<Books<WORDS>>,
+pub struct Pool<B> {
+    entries: B,
+    memory: Once<Memory>,
+    books: Turnstile<Option<Books>>,
+    /// Blocks that were given back while somebody was at the books. Their entries say how long they are, and which is next.
+    returns: Returns,
 }
 
-impl<const WORDS: usize> Pool<WORDS> {
+/// What never changes once the pool has its memory.
+#[derive(Debug)]
+struct Memory {
+    cpu: NonNull<u8>,
+    frame: Frame,
+    /// Whether pages that nobody ever had are zero.
+    zeroed: bool,
+}
+
+// SAFETY: the pool is the only user of the memory, which every thread can access.
+unsafe impl Send for Memory {}
+// SAFETY: as above; nothing in it changes.
+unsafe impl Sync for Memory {}
+
+/// What a [`Pool`] has, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolCounts {
+    /// All of it.
+    pub capacity: u64,
+    /// Free, in however many runs.
+    pub free: u64,
+    /// The longest free run.
+    pub largest_free: u64,
+    /// Lent to the OS.
+    pub lent: u64,
+    /// The most that ever was not free.
+    pub high_water: u64,
+}
+
+impl PoolCounts {
+    /// How much of the free memory lies outside of the longest free run, in thousandths: 0 if all of it is one run.
+    #[must_use]
+    pub fn fragmentation(&self) -> u64 {
+        let scattered = self.free.saturating_sub(self.largest_free);
+        let thousandths = scattered.saturating_mul(1000).checked_div(self.free);
+        thousandths.unwrap_or(0)
+    }
+}
+
+impl<const N: usize> Pool<[PageEntry; N]> {
     /// A pool without memory: until [`adopt`](Self::adopt) gives it some, no request fits.
     #[must_use]
     pub const fn new() -> Self {
-        let (taken, ends) = (Bits([0; WORDS]), Bits([0; WORDS]));
-        Self {
-            books: Locked::new(Books {
-                memory: None,
-                taken,
-                ends,
-            }),
-        }
-    }
-
-    /// Gives the pool its memory, once.
-    ///
-    /// * `len`: in bytes, of which the last `len % unit` stay unused;
-    /// * `unit`: in bytes, what block lengths are rounded up to; `cpu` and `phys` are multiples of it. For devices that
-    ///   do not snoop it must be a multiple of the write-back granule.
-    ///
-    /// # Errors
-    /// [`Error::PoolInUse`]; [`Error::ZeroLength`] if `len` is less than a unit; [`Error::Misaligned`] if `cpu` or
-    /// `phys` is; [`Error::RangeWraps`], also for more bytes than `isize::MAX`, which no pointer may step over;
-    /// [`Error::PoolTooLarge`] if `WORDS` are too few.
-    ///
-    /// # Safety
-    /// For as long as the pool or a block that it handed out exists, the `len` bytes from `cpu` on are valid for reads
-    /// and writes, contiguous from `phys` on, and used by nobody else.
-    pub unsafe fn adopt(
-        &self,
-        cpu: NonNull<u8>,
-        phys: PhysAddr,
-        len: usize,
-        unit: Alignment,
-    ) -> Result<(), Error> {
-        let alignment = unit.get();
-        for addr in [cpu.addr().get() as u64, phys.get()] {
-            if !unit.divides(addr) {
-                return Err(Error::Misaligned { addr, alignment });
-            }
-        }
-        let unit_len = usize::try_from(alignment).map_err(|_| Error::ZeroLength)?;
-        let units = len
-            .checked_div(unit_len)
-            .filter(|n| *n > 0)
-            .ok_or(Error::ZeroLength)?;
-        let capacity = WORDS.saturating_mul(UNITS_PER_WORD);
-        if units > capacity {
-            return Err(Error::PoolTooLarge { units, capacity });
-        }
-        let len = units.saturating_mul(unit_len);
-        let ends = cpu
-            .addr()
-            .get()
-            .checked_add(len.saturating_sub(1))
-            .is_some();
-        if !ends || isize::try_from(len).is_err() {
-            return Err(Error::RangeWraps {
-                start: cpu.addr().get() as u64,
-                len: len as u64,
-            });
-        }
-        let phys = PhysRange::new(phys, len as u64)?;
-
-        self.books.with(|books| {
-            if books.memory.is_some() {
-                return Err(Error::PoolInUse);
-            }
-            books.memory = Some(Memory {
-                cpu,
-                phys,
-                unit,
-                unit_len,
-                units,
-            });
-            Ok(())
-        })
-    }
-
-    /// Bytes that are free now, in however many pieces.
-    pub fn free_bytes(&self) -> usize {
-        self.books.with(|books| {
-            let unit = books.memory.as_ref().map_or(0, |memory| memory.unit_len);
-            books
-                .runs()
-                .map(|run| run.len())
-                .sum::<usize>()
-                .saturating_mul(unit)
-        })
-    }
-
-    /// Bytes of the longest free run now.
-    pub fn largest_free(&self) -> usize {
-        self.books.with(|books| books.largest_free())
+        Self::with_entries([const { PageEntry::new() }; N])
     }
 }
 
-impl<const WORDS: usize> Default for Pool<WORDS> {
+impl<const N: usize> Default for Pool<[PageEntry; N]> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-// SAFETY: `Books` hands out units that are free, marks them taken, and keeps everything it relies on in itself;
-// `Request::first_fit` decided that they meet the request; they are zeroed whole.
-unsafe impl<const WORDS: usize> DmaAllocator for Pool<WORDS> {
-    fn allocate(&self, request: &Request) -> Result<Block, Error> {
-        let (memory, phys) = self.books.with(|books| books.take(request))?;
-
-        // SAFETY: the memory is the pool's, and nobody else was given these units.
-        unsafe { memory.cast::<u8>().write_bytes(0, memory.len()) };
-        // SAFETY: as above; it is initialised, and `take` returned matching addresses.
-        unsafe { Block::new(memory, phys) }
-    }
-
-    fn free(&self, block: Block) -> Result<(), Refused<Block>> {
-        let returned = self.books.with(|books| books.give_back(&block));
-        returned.map_err(|error| Refused::new(error, block))
-    }
-}
-
-/// The memory of a pool.
-#[derive(Clone, Copy)]
-struct Memory {
-    cpu: NonNull<u8>,
-    phys: PhysRange,
-    unit: Alignment,
-    unit_len: usize,
-    units: usize,
-}
-
-// SAFETY: the pool is the only user of the memory, which every thread can access.
-unsafe impl Send for Memory {}
-
-/// Which units are taken, and which of those are the last of their block.
-struct Books<const WORDS: usize> {
-    memory: Option<Memory>,
-    taken: Bits<WORDS>,
-    /// Invariant: set only where `taken` is.
-    ends: Bits<WORDS>,
-}
-
-impl<const WORDS: usize> Books<WORDS> {
-    /// The lowest free place for `request`, from now on taken.
-    fn take(&mut self, request: &Request) -> Result<(NonNull<[u8]>, PhysAddr), Error> {
-        let never = |capacity| Error::NeverFits {
-            len: request.len.get(),
-            capacity,
-        };
-        let memory = self.memory.ok_or(never(0))?;
-        let len = memory.unit.round_up(request.len)?;
-        let rounded = Request { len, ..*request };
-        let Some((first, phys)) = self.runs().find_map(|run| memory.place(&rounded, &run)) else {
-            let whole = 0..memory.units;
-            return Err(match memory.place(&rounded, &whole) {
-                None => never(memory.units.saturating_mul(memory.unit_len)),
-                Some(_) => {
-                    let largest_free = self.largest_free();
-                    Error::Exhausted {
-                        len: request.len.get(),
-                        largest_free,
-                    }
-                }
-            });
-        };
-
-        let last = first
-            .saturating_add(memory.units_in(len.get()))
-            .saturating_sub(1);
-        self.taken.set_all(first, last, true);
-        self.ends.set(last, true);
-        let offset = first.saturating_mul(memory.unit_len);
-        // SAFETY: the run of units lies inside the memory.
-        let start = unsafe { memory.cpu.add(offset) };
-        Ok((NonNull::slice_from_raw_parts(start, len.get()), phys))
-    }
-
-    /// Frees the units of a block, if it is exactly one that was handed out.
-    fn give_back(&mut self, block: &Block) -> Result<(), Error> {
-        let (phys, len) = (block.phys().start().get(), block.len_bytes());
-        let memory = self
-            .memory
-            .filter(|memory| memory.phys.contains(block.phys()))
-            .ok_or(Error::ForeignBlock { phys, len })?;
-        let offset = block
-            .phys()
-            .start()
-            .get()
-            .wrapping_sub(memory.phys.start().get());
-        let offset = usize::try_from(offset).map_err(|_| Error::ForeignBlock { phys, len })?;
-        if block.memory().cast::<u8>().addr().get() != memory.cpu.addr().get().wrapping_add(offset)
-        {
-            return Err(Error::ForeignBlock { phys, len });
+impl<B> Pool<B> {
+    /// The same with books in memory that the caller gives.
+    #[must_use]
+    pub const fn with_entries(entries: B) -> Self {
+        Self {
+            entries,
+            memory: Once::new(),
+            books: Turnstile::new(AtomicU32::new(0), None),
+            returns: Returns::new(AtomicU32::new(END)),
         }
+    }
+}
 
-        let exact = memory.unit.divides(offset as u64) && memory.unit.divides(len as u64);
-        let first = memory.units_in(offset);
-        let last = first.saturating_add(memory.units_in(len)).saturating_sub(1);
-        let before = first.checked_sub(1);
-        let begins = before.is_none_or(|before| !self.taken.get(before) || self.ends.get(before));
-        let next_end = self.ends.next(first, memory.units, true);
-        let next_free = self.taken.next(first, memory.units, false);
-        let ends = next_end == Some(last) && next_free.is_none_or(|free| free > last);
-        if !(exact && begins && ends) {
-            return Err(Error::NotAllocated { phys, len });
+impl<B: Entries> Pool<B> {
+    /// Gives the pool its memory, once.
+    ///
+    /// * `len`: in bytes, of which the last `len % page` stay unused;
+    /// * `page`: in bytes, what block lengths are rounded up to; `cpu` and `phys` are multiples of it. For devices that
+    ///   do not snoop it must be a multiple of the write-back granule;
+    /// * `limits`: the highest physical addresses of those devices that do not reach all of the memory, in any order, of which at
+    ///   most [`MAX_ZONES`](crate::pages::MAX_ZONES) - 1 may lie inside of it.
+    ///
+    /// At most 64 free runs are looked at for one request in one zone;
+    /// [`set_patience`](Self::set_patience) says otherwise.
+    ///
+    /// # Errors
+    /// [`Error::PoolInUse`]; [`Error::ZeroLength`] if `len` is less than a page; [`Error::Misaligned`] if `cpu` or
+    /// `phys` is; [`Error::RangeWraps`], also for more bytes than `isize::MAX`, which no pointer may step over;
+    /// [`Error::PoolTooLarge`] if there are too few [`entries`](crate::pages::entries); [`Error::TooManyZones`].
+    ///
+    /// # Safety
+    /// For as long as the pool or a block that it handed out exists, the `len` bytes from `cpu` on are initialised, valid for
+    /// reads and writes, contiguous from `phys` on, and used by nobody else.
+    pub unsafe fn adopt(
+        &self,
+        cpu: NonNull<u8>,
+        phys: PhysAddr,
+        len: usize,
+        page: Alignment,
+        limits: &[PhysAddr],
+    ) -> Result<(), Error> {
+        self.put(cpu, PhysRange::new(phys, len as u64)?, page, limits, false)
+    }
+
+    /// As [`adopt`](Self::adopt), for memory that is zero: what is handed out for the first time is not zeroed again.
+    ///
+    /// # Errors
+    /// As [`adopt`](Self::adopt).
+    ///
+    /// # Safety
+    /// As [`adopt`](Self::adopt); and all bytes are zero, in memory itself as in the caches.
+    pub unsafe fn adopt_zeroed(
+        &self,
+        cpu: NonNull<u8>,
+        phys: PhysAddr,
+        len: usize,
+        page: Alignment,
+        limits: &[PhysAddr],
+    ) -> Result<(), Error> {
+        self.put(cpu, PhysRange::new(phys, len as u64)?, page, limits, true)
+    }
+
+    fn put(
+        &self,
+        cpu: NonNull<u8>,
+        phys: PhysRange,
+        page: Alignment,
+        limits: &[PhysAddr],
+        zeroed: bool,
+    ) -> Result<(), Error> {
+        let alignment = page.get();
+        for addr in [cpu.addr().get() as u64, phys.start().get()] {
+            if !page.divides(addr) {
+                return Err(Error::Misaligned { addr, alignment });
+            }
         }
-
-        self.ends.set(last, false);
-        self.taken.set_all(first, last, false);
+        let len = phys.len_bytes() & !page.mask();
+        let phys = PhysRange::new(phys.start(), len)?;
+        let start = cpu.addr().get();
+        let inside = isize::try_from(len).is_ok_and(|len| {
+            let steps = len.unsigned_abs().saturating_sub(1);
+            start.checked_add(steps).is_some()
+        });
+        if !inside {
+            let start = start as u64;
+            return Err(Error::RangeWraps { start, len });
+        }
+        self.memory.put(|| {
+            let books = Books::new(self.entries.entries(), phys, page, limits)?;
+            let frame = books.frame;
+            self.books.with(|place| *place = Some(books));
+            Ok(Memory { cpu, frame, zeroed })
+        })?;
         Ok(())
     }
 
-    /// The free runs, in ascending order.
-    fn runs(&self) -> impl Iterator<Item = core::ops::Range<usize>> {
-        let units = self.memory.map_or(0, |memory| memory.units);
-        let mut next = 0;
-        core::iter::from_fn(move || {
-            let start = self.taken.next(next, units, false)?;
-            let end = self.taken.next(start, units, true).unwrap_or(units);
-            next = end;
-            Some(start..end)
+    /// From now on up to `runs` free runs are looked at for one request in one zone.
+    ///
+    /// It bounds what a call costs. A request for up to 16 pages anywhere never needs more than one. One that is
+    /// aligned, must not cross a boundary or ends inside a zone is refused when so many of the longest runs do not
+    /// fit, and so is one for more than 16 pages when none of so many runs of its class is long enough. With
+    /// `u32::MAX` a request is refused only if no free place meets it.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`] before the pool has been given its memory.
+    pub fn set_patience(&self, runs: u32) -> Result<(), Error> {
+        self.with_books(|books| books.patience = runs)
+            .ok_or(Error::NoMemory)
+    }
+
+    /// What it has now.
+    pub fn counts(&self) -> PoolCounts {
+        let counts = self.with_books(|books| PoolCounts {
+            capacity: books.frame.memory.len_bytes(),
+            free: books.free_bytes(),
+            largest_free: books.largest_free(self.entries.entries(), u32::MAX),
+            lent: books.lent_bytes(),
+            high_water: books.high_water(),
+        });
+        counts.unwrap_or_default()
+    }
+
+    /// Memory for `request` with what its last owner left in it.
+    ///
+    /// # Errors
+    /// As [`DmaAllocator::allocate`].
+    ///
+    /// # Safety
+    /// Nobody who must not see what an earlier owner had in this memory, the device included, is given a byte of it that has not
+    /// been overwritten: not the bytes behind the requested length either.
+    pub unsafe fn allocate_dirty(&self, request: &Request) -> Result<Block, Error> {
+        let taken = self.books.with(|books| self.take(books, request))?;
+        self.block(taken)
+    }
+
+    /// An allocator of the same memory that does not wait for whoever is at the books: then it refuses, with
+    /// [`Error::Busy`]. For interrupt handlers.
+    pub const fn without_waiting(&self) -> WithoutWaiting<'_, B> {
+        WithoutWaiting(self)
+    }
+
+    /// Takes pages that meet the request.
+    #[inline]
+    fn take(&self, books: &mut Option<Books>, request: &Request) -> Result<Taken, Error> {
+        let entries = self.entries.entries();
+        let (len, capacity) = (request.len.get(), 0);
+        let books = books.as_mut().ok_or(Error::NeverFits { len, capacity })?;
+        self.put_back(books);
+        let block = books.take_block(entries, request)?;
+        books.note_use();
+        let dirty = books.touch(block);
+        Ok(Taken { block, dirty })
+    }
+
+    /// Zeroes what somebody had, and makes a block of it.
+    fn zeroed(&self, taken: Taken) -> Result<Block, Error> {
+        let block = self.block(taken)?;
+        let zeroed = self.memory.get().is_some_and(|memory| memory.zeroed);
+        let clean = if zeroed {
+            taken.dirty.wrapping_sub(taken.block.first)
+        } else {
+            0
+        };
+        let skip = self.frame_bytes(clean);
+        let start = block.memory().cast::<u8>();
+        let len = block.len_bytes().saturating_sub(skip);
+        // SAFETY: `skip` is at most the block's length.
+        let dirty = unsafe { start.add(skip) };
+        // SAFETY: the memory is the pool's, and nobody else was given these pages.
+        unsafe { dirty.write_bytes(0, len) };
+        Ok(block)
+    }
+
+    fn block(&self, taken: Taken) -> Result<Block, Error> {
+        let memory = self.memory.get().ok_or(Error::NoMemory)?;
+        let phys = memory.frame.range(taken.block.first, taken.block.pages);
+        let offset = self.frame_bytes(taken.block.first);
+        // SAFETY: the pages lie inside the memory.
+        let start = unsafe { memory.cpu.add(offset) };
+        let len = self.frame_bytes(taken.block.pages);
+        let bytes = NonNull::slice_from_raw_parts(start, len);
+        // SAFETY: the books hand out what is free; the memory is initialised, and the addresses match.
+        unsafe { Block::new(bytes, phys.start()) }
+    }
+
+    /// How many bytes so many pages have; no more than `isize::MAX`.
+    fn frame_bytes(&self, pages: u32) -> usize {
+        let bytes = self
+            .memory
+            .get()
+            .map_or(0, |memory| memory.frame.bytes(pages));
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
+    /// Frees what was given back while somebody was at the books.
+    #[inline]
+    fn put_back(&self, books: &mut Books) {
+        let entries = self.entries.entries();
+        let mut first = self.returns.take_all();
+        while first != END {
+            let (block, next) = Books::returned(entries, first);
+            books.give(entries, block);
+            first = next;
+        }
+    }
+
+    /// Runs `act` at the books when everything that was given back is free.
+    fn with_books<R>(&self, act: impl FnOnce(&mut Books) -> R) -> Option<R> {
+        self.books.with(|books| {
+            let books = books.as_mut()?;
+            self.put_back(books);
+            Some(act(books))
         })
     }
 
-    fn largest_free(&self) -> usize {
-        let unit = self.memory.map_or(0, |memory| memory.unit_len);
-        self.runs()
-            .map(|run| run.len())
-            .max()
-            .unwrap_or(0)
-            .saturating_mul(unit)
+    /// Claims a block's pages, if they are exactly one that was handed out.
+    fn claim(&self, block: &Block) -> Result<Claimed, Error> {
+        let (phys, len) = (block.phys().start().get(), block.len_bytes());
+        let foreign = Error::ForeignBlock { phys, len };
+        let memory = self.memory.get().ok_or(foreign)?;
+        let offset = phys.wrapping_sub(memory.frame.memory.start().get());
+        let start = memory.cpu.addr().get() as u64;
+        let inside = memory.frame.memory.contains(block.phys());
+        if !inside || block.memory().addr().get() as u64 != start.wrapping_add(offset) {
+            return Err(foreign);
+        }
+        memory.frame.claim(self.entries.entries(), block.phys())
     }
 }
 
-impl Memory {
-    /// Where in a run of units the request fits: its first unit and the physical address of that.
-    fn place(&self, request: &Request, run: &core::ops::Range<usize>) -> Option<(usize, PhysAddr)> {
-        let bytes = |units: usize| units.checked_mul(self.unit_len).map(|bytes| bytes as u64);
-        let base = self.phys.start();
-        let free = PhysRange::new(base.checked_add(bytes(run.start)?)?, bytes(run.len())?).ok()?;
-        let phys = request.first_fit(free, self.unit)?;
-        let offset = usize::try_from(phys.get().checked_sub(base.get())?).ok()?;
-        Some((self.units_in(offset), phys))
+/// Pages that were taken.
+#[derive(Clone, Copy)]
+struct Taken {
+    block: Claimed,
+    /// The first that somebody may have had before.
+    dirty: u32,
+}
+
+// SAFETY: the books hand out pages that are free, mark them taken, and keep all that they rely on in the entries;
+// that the pages meet the request was judged there; they are zeroed but for those that are zero.
+unsafe impl<B: Entries> DmaAllocator for Pool<B> {
+    fn allocate(&self, request: &Request) -> Result<Block, Error> {
+        let taken = self.books.with(|books| self.take(books, request))?;
+        self.zeroed(taken)
     }
 
-    /// Whole units in `bytes`.
-    fn units_in(&self, bytes: usize) -> usize {
-        bytes.checked_div(self.unit_len).unwrap_or(0)
+    fn free(&self, block: Block) -> Result<(), Refused<Block>> {
+        let claimed = match self.claim(&block) {
+            Ok(claimed) => claimed,
+            Err(error) => return Err(Refused::new(error, block)),
+        };
+        let entries = self.entries.entries();
+        let given = self.books.try_with(|books| {
+            if let Some(books) = books {
+                self.put_back(books);
+                books.give(entries, claimed);
+            }
+        });
+        if given.is_err() {
+            let link = |next| Books::return_to(entries, claimed, next);
+            self.returns.push(claimed.first, link);
+        }
+        Ok(())
     }
 }
 
-/// A bitmap. Bits behind its end read as 0 and cannot be set.
-struct Bits<const WORDS: usize>([u32; WORDS]);
+/// A [`Pool`] that does not wait: [`Pool::without_waiting`].
+#[derive(Debug)]
+pub struct WithoutWaiting<'p, B>(&'p Pool<B>);
 
-impl<const WORDS: usize> Bits<WORDS> {
-    fn get(&self, bit: usize) -> bool {
-        let (word, mask) = locate(bit);
-        self.0.get(word).is_some_and(|word| word & mask != 0)
+// SAFETY: it is the pool's memory, by the pool's books, zeroed as there.
+unsafe impl<B: Entries> DmaAllocator for WithoutWaiting<'_, B> {
+    fn allocate(&self, request: &Request) -> Result<Block, Error> {
+        let pool = self.0;
+        let taken = pool.books.try_with(|books| pool.take(books, request));
+        pool.zeroed(taken.unwrap_or(Err(Error::Busy))?)
     }
 
-    fn set(&mut self, bit: usize, value: bool) {
-        let (word, mask) = locate(bit);
-        if let Some(word) = self.0.get_mut(word) {
-            *word = if value { *word | mask } else { *word & !mask };
-        }
+    fn free(&self, block: Block) -> Result<(), Refused<Block>> {
+        self.0.free(block)
     }
-
-    /// Sets all bits from `first` to `last`, both included, a word at a time.
-    fn set_all(&mut self, first: usize, last: usize, value: bool) {
-        let (first_word, first_mask) = locate(first);
-        let (last_word, last_mask) = locate(last);
-        let (from_first, up_to_last) = (
-            first_mask.wrapping_neg(),
-            last_mask | last_mask.wrapping_sub(1),
-        );
-        for (index, word) in self.0.iter_mut().enumerate().skip(first_word) {
-            if index > last_word {
-                break;
-            }
-            let mut mask = u32::MAX;
-            if index == first_word {
-                mask &= from_first;
-            }
-            if index == last_word {
-                mask &= up_to_last;
-            }
-            *word = if value { *word | mask } else { *word & !mask };
-        }
-    }
-
-    /// The first bit of that value from `from` on and below `end`, a word at a time.
-    fn next(&self, from: usize, end: usize, value: bool) -> Option<usize> {
-        let invert = if value { 0 } else { u32::MAX };
-        let mut from = from;
-        while from < end {
-            let (word, mask) = locate(from);
-            let candidates = (self.0.get(word)? ^ invert) & mask.wrapping_neg();
-            let base = word.saturating_mul(UNITS_PER_WORD);
-            if candidates != 0 {
-                let bit = base.saturating_add(candidates.trailing_zeros() as usize);
-                return (bit < end).then_some(bit);
-            }
-            from = base.saturating_add(UNITS_PER_WORD);
-        }
-        None
-    }
-}
-
-/// The word of a bit, and its mask in there.
-const fn locate(bit: usize) -> (usize, u32) {
-    (bit / UNITS_PER_WORD, 1 << (bit % UNITS_PER_WORD))
 }

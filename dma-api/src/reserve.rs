@@ -31,12 +31,12 @@ pub const BLOCKS_PER_WORD: usize = BITS_PER_WORD;
 /// Dropping the reserve gives the memory back, unless a block is out: then all of it is leaked.
 ///
 /// ```
-/// use dma_api::{Alignment, ObjectLayout, Pool, Reserve, known};
+/// use dma_api::{Alignment, ObjectLayout, BitmapPool, Reserve, known};
 ///
-/// static MEMORY: Pool<32> = Pool::new();
+/// static MEMORY: BitmapPool<32> = BitmapPool::new();
 ///
 /// /// 64 packets, for the interrupt handler.
-/// static PACKETS: Reserve<&Pool<32>, 2> =
+/// static PACKETS: Reserve<&BitmapPool<32>, 2> =
 ///     Reserve::new(&MEMORY, known(ObjectLayout::new(1536, known(Alignment::new(64)))));
 ///
 /// # fn boot() -> Result<(), dma_api::Error> {

@@ -10,10 +10,10 @@ use core::{alloc::Layout, cell::RefCell, fmt, mem, num::NonZeroUsize, ptr::NonNu
 use std::alloc::{alloc_zeroed, dealloc};
 
 use dma_api::{
-    Alignment, Bidirectional, Block, BusMap, CpuOwned, Device, DirectMap, Direction, DmaAddr,
-    DmaAllocator, DmaMask, DmaRange, DmaSync, Error, FromDevice, Geometry, Ledger, LedgerCounts,
-    Limits, LineRange, Machine, NoCoherentMemory, PhysAddr, PhysRange, Pool, Refused, Region,
-    Request, Slot, Snooping, ToDevice, Window,
+    Alignment, Bidirectional, BitmapPool, Block, BusMap, CpuOwned, Device, DirectMap, Direction,
+    DmaAddr, DmaAllocator, DmaMask, DmaRange, DmaSync, Error, FromDevice, Geometry, Ledger,
+    LedgerCounts, Limits, LineRange, Machine, NoCoherentMemory, PhysAddr, PhysRange, Refused,
+    Region, Request, Slot, Snooping, ToDevice, Window,
 };
 use sim::{Config, SimMachine};
 
@@ -133,9 +133,9 @@ impl<A> Board<A> {
 }
 
 /// A board whose pool has all of its memory.
-fn board(len: usize, windows: &[(u64, u64, u64)]) -> Board<Pool<8>> {
+fn board(len: usize, windows: &[(u64, u64, u64)]) -> Board<BitmapPool<8>> {
     Board::new(len, windows, |ram| {
-        let pool = Pool::new();
+        let pool = BitmapPool::new();
         let unit = Alignment::new(64).unwrap();
         // SAFETY: the board's memory, which nothing else hands out.
         unsafe { pool.adopt(ram.start, PhysAddr::new(BASE), len, unit) }.unwrap();
@@ -1135,12 +1135,12 @@ fn memory_that_keeps_the_request_is_taken_from_the_same_allocator() {
 fn a_pool_adopts_aligned_memory_that_it_can_account_for_once() {
     let ram = Ram::new(8 * KIB);
     let unit = Alignment::new(64).unwrap();
-    let adopt = |pool: &Pool<1>, offset, phys, len, unit| {
+    let adopt = |pool: &BitmapPool<1>, offset, phys, len, unit| {
         let cpu = ram.at(offset, 0).cast();
         // SAFETY: the pools are dropped before the memory, and never allocate.
         unsafe { pool.adopt(cpu, PhysAddr::new(phys), len, unit) }
     };
-    let pool = Pool::<1>::new();
+    let pool = BitmapPool::<1>::new();
     let addr = ram.start.addr().get() as u64 + 32;
     let misaligned = |addr| {
         Err(Error::Misaligned {
@@ -1154,10 +1154,10 @@ fn a_pool_adopts_aligned_memory_that_it_can_account_for_once() {
     assert_eq!(adopt(&pool, 0, 0, 63, unit), Err(Error::ZeroLength));
     assert_eq!(adopt(&pool, 0, 0, 0, unit), Err(Error::ZeroLength));
     let too_large = Error::PoolTooLarge {
-        units: 33,
-        capacity: 32,
+        units: 65,
+        capacity: 64,
     };
-    assert_eq!(adopt(&pool, 0, 0, 33 * 64, unit), Err(too_large));
+    assert_eq!(adopt(&pool, 0, 0, 65 * 64, unit), Err(too_large));
     let start = u64::MAX - 63;
     let wraps = Error::RangeWraps { start, len: 128 };
     assert_eq!(adopt(&pool, 0, start, 128, unit), Err(wraps));
@@ -1178,7 +1178,7 @@ fn a_pool_adopts_aligned_memory_that_it_can_account_for_once() {
 
 #[test]
 fn a_pool_without_memory_never_fits_anything() {
-    let pool = Pool::<1>::new();
+    let pool = BitmapPool::<1>::new();
 
     let request = Request::anywhere(NonZeroUsize::MIN);
     let refused = pool.allocate(&request).map(mem::forget);

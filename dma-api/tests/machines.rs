@@ -13,10 +13,10 @@ use core::{num::NonZeroUsize, ptr::NonNull};
 
 use caches::NoCaches;
 use dma_api::{
-    Alignment, Assembled, Block, BusMap, CoherentSource, Device, DirectMap, DmaAddr, DmaAllocator,
-    DmaSync, Error, FromDevice, Geometry, Ledger, Limits, LineRange, Machine, NoCoherentMemory,
-    Parts, PhysAddr, Pool, Refused, Region, Request, Slot, Snooping, ToDevice, UncachedAlias,
-    UncachedMemory, Window,
+    Alignment, Assembled, BitmapPool, Block, BusMap, CoherentSource, Device, DirectMap, DmaAddr,
+    DmaAllocator, DmaSync, Error, FromDevice, Geometry, Ledger, Limits, LineRange, Machine,
+    NoCoherentMemory, Parts, PhysAddr, Refused, Region, Request, Slot, Snooping, ToDevice,
+    UncachedAlias, UncachedMemory, Window,
     isolated::{G64, Isolated},
 };
 
@@ -42,9 +42,9 @@ fn machine<C: CoherentSource>(
     phys: u64,
     unit: u64,
     coherent_source: C,
-) -> &'static Assembled<'static, NoCaches, &'static Pool<8>, C> {
+) -> &'static Assembled<'static, NoCaches, &'static BitmapPool<8>, C> {
     let (phys, len) = (PhysAddr::new(phys), 2 * PAGE);
-    let pool: &'static Pool<8> = leak(Pool::new());
+    let pool: &'static BitmapPool<8> = leak(BitmapPool::new());
     // SAFETY: the pages are leaked, and the pool's alone.
     unsafe { pool.adopt(cpu, phys, len, Alignment::new(unit).unwrap()) }.unwrap();
     let parts = Parts {
@@ -135,12 +135,12 @@ fn memory_behind_what_the_alias_shows_is_not_coherent() {
 }
 
 /// An allocator that looks at the length of a request and at nothing else.
-struct Careless(Pool<8>);
+struct Careless(BitmapPool<8>);
 
 impl Careless {
     /// Two pages from `cpu` and `phys` on.
     fn new(cpu: NonNull<u8>, phys: u64) -> Self {
-        let (pool, unit) = (Pool::new(), Alignment::new(64).unwrap());
+        let (pool, unit) = (BitmapPool::new(), Alignment::new(64).unwrap());
         // SAFETY: the pages are leaked, and the pool's alone.
         unsafe { pool.adopt(cpu, PhysAddr::new(phys), 2 * PAGE, unit) }.unwrap();
         Self(pool)
@@ -194,7 +194,7 @@ fn a_block_that_was_not_had_through_the_alias_is_not_taken_back() {
 fn an_alias_may_show_a_single_byte() {
     let (cpu, uncached) = (pages(), pages());
     let phys = PhysAddr::new(PHYS);
-    let pool = Pool::<1>::new();
+    let pool = BitmapPool::<1>::new();
     // SAFETY: the pages are leaked, and the pool's alone.
     unsafe { pool.adopt(cpu, phys, 1, Alignment::ONE) }.unwrap();
     // SAFETY: as above.
@@ -243,7 +243,7 @@ fn coherent_memory_that_cannot_be_used_goes_back_to_its_source() {
 #[test]
 fn a_machine_put_together_says_whether_everything_snoops() {
     type Board<const SNOOPS: bool> =
-        Assembled<'static, NoCaches, &'static Pool<8>, NoCoherentMemory, SNOOPS>;
+        Assembled<'static, NoCaches, &'static BitmapPool<8>, NoCoherentMemory, SNOOPS>;
 
     let snoops = [
         Board::<true>::EVERYTHING_SNOOPS,
@@ -386,7 +386,7 @@ fn a_pool_does_not_wrap_around_the_cpus_addresses() {
     let last = usize::MAX - 63;
     let start = NonNull::new(core::ptr::without_provenance_mut::<u8>(last)).unwrap();
     let unit = Alignment::new(64).unwrap();
-    let adopt = |pool: &Pool<1>, len| {
+    let adopt = |pool: &BitmapPool<1>, len| {
         // SAFETY: nothing is handed out of it.
         unsafe { pool.adopt(start, PhysAddr::new(0), len, unit) }
     };
@@ -395,15 +395,15 @@ fn a_pool_does_not_wrap_around_the_cpus_addresses() {
         start: last as u64,
         len: 128,
     };
-    assert_eq!(adopt(&Pool::new(), 128), Err(wraps));
-    assert_eq!(adopt(&Pool::new(), 64), Ok(()));
+    assert_eq!(adopt(&BitmapPool::new(), 128), Err(wraps));
+    assert_eq!(adopt(&BitmapPool::new(), 64), Ok(()));
 }
 
 #[test]
 fn a_pool_is_not_longer_than_a_pointer_can_step_over() {
     let unit = 1_usize << (usize::BITS - 2);
     let start = NonNull::new(core::ptr::without_provenance_mut::<u8>(unit)).unwrap();
-    let pool = Pool::<1>::new();
+    let pool = BitmapPool::<1>::new();
 
     // SAFETY: nothing is handed out of it.
     let adopted = unsafe {

@@ -42,7 +42,7 @@ impl SimMachine {
     /// A machine as `config` describes it.
     ///
     /// # Errors
-    /// What [`Geometry::new`](dma_api::Geometry::new), [`Window::new`] or [`Pool::adopt`](dma_api::Pool::adopt) refuse;
+    /// What [`Geometry::new`](dma_api::Geometry::new), [`Window::new`] or [`BitmapPool::adopt`](dma_api::BitmapPool::adopt) refuse;
     /// [`Error::Misaligned`] for a memory that is not whole granules; [`Error::ZeroLength`] for one without cached
     /// memory, core or colour.
     pub fn new(config: Config) -> Result<Self, Error> {

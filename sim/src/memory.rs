@@ -4,19 +4,19 @@
 use std::ptr::NonNull;
 
 use dma_api::{
-    Alignment, Block, CoherentSource, DmaAllocator, DmaSync, Error, NoCoherentMemory, PhysAddr,
-    Pool, Refused, Request, UncachedAlias,
+    Alignment, BitmapPool, Block, CoherentSource, DmaAllocator, DmaSync, Error, NoCoherentMemory,
+    PhysAddr, Refused, Request, UncachedAlias,
 };
 
 use crate::{live::Shared, steps::Step};
 
 /// Words in a pool's books: memories of up to 16 Ki units.
-const WORDS: usize = 512;
+const WORDS: usize = 256;
 
 /// A pool of a simulated machine's memory.
 #[derive(Debug)]
 pub struct SimPool {
-    pool: Pool<WORDS>,
+    pool: BitmapPool<WORDS>,
     shared: Shared,
     phys: PhysAddr,
 }
@@ -30,7 +30,7 @@ impl SimPool {
         len: usize,
         unit: Alignment,
     ) -> Result<Self, Error> {
-        let pool = Pool::new();
+        let pool = BitmapPool::new();
         if len > 0 {
             let start = shared.lock().views[0].start();
             // SAFETY: the offset is inside the memory.

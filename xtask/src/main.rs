@@ -71,10 +71,13 @@ mod survivors;
 
 mod trace;
 
+mod bench;
+
 mod steps;
 
 mod suite;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -156,6 +159,17 @@ enum Command {
         #[arg(long)]
         cargo_mutants: bool,
     },
+    /// Measures the pools beside their peers; `bench pools --help` says more.
+    Bench {
+        /// What the measuring program is told.
+        #[arg(
+            required = true,
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "WHAT"
+        )]
+        arguments: Vec<OsString>,
+    },
     /// Draws what happens on the simulated machine to a driver that is wrong in one way, and says where the page is.
     Trace {
         /// Which driver.
@@ -215,6 +229,7 @@ fn main() -> ExitCode {
         Command::Mutants {
             file, id, shard, ..
         } => mutants::run(&Selection { file, id, shard }),
+        Command::Bench { arguments } => bench::run(&arguments),
         Command::Trace { bless: true, .. } => trace::bless(),
         Command::Trace {
             name: Some(name),

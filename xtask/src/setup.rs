@@ -38,6 +38,9 @@ impl fmt::Display for Missing {
         if self.what.contains(COMPILER) {
             write!(text, "{}; ", toolchain::RUSTUP_INSTRUCTION)?;
         }
+        if self.what.contains(VALGRIND) {
+            return write!(text, "{VALGRIND} on the PATH");
+        }
         write!(
             text,
             "QEMU's system emulators for aarch64, arm, riscv64, mipsel and x86_64 on the PATH"
@@ -57,6 +60,9 @@ impl Missing {
 
 /// One call of rustup, downloads included.
 const RUSTUP_LIMIT: Duration = Duration::from_secs(900);
+
+/// Both the program and its package.
+const VALGRIND: &str = "valgrind";
 
 const COMPILER: &str = "a Rust compiler with the standard library's source, clippy and lld";
 
@@ -93,6 +99,29 @@ pub(crate) fn prepare_host() -> Result<(), Missing> {
     } else {
         Err(missing)
     }
+}
+
+/// What counts instructions.
+///
+/// It is installed or not there: unpacked beside what is installed, it would not find its own parts.
+///
+/// # Errors
+///
+/// [`Missing`] as in [`prepare`].
+pub(crate) fn prepare_valgrind() -> Result<(), Missing> {
+    let has = || answer(Command::new(VALGRIND).arg("--version")).is_some();
+    if has() {
+        return Ok(());
+    }
+    let attempt = install(&mut Packages::default(), [VALGRIND].into_iter());
+    if has() {
+        return Ok(());
+    }
+    Err(Missing {
+        what: BTreeSet::from([VALGRIND]),
+        packages: BTreeSet::from([VALGRIND.to_owned()]),
+        attempt,
+    })
 }
 
 /// A compiler for other targets, and the emulator of each of `machines`.
@@ -225,6 +254,22 @@ fn install<'a>(manager: &mut Packages, names: impl Iterator<Item = &'a str>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_misses_valgrind_is_told_of_nothing_else() {
+        let missing = Missing {
+            what: BTreeSet::from([VALGRIND]),
+            packages: BTreeSet::from([VALGRIND.to_owned()]),
+            attempt: None,
+        };
+
+        assert_eq!(
+            missing.to_string(),
+            "missing: valgrind\n\
+             on Debian, as root: apt-get update && apt-get install --no-install-recommends valgrind\n\
+             elsewhere: valgrind on the PATH"
+        );
+    }
 
     #[test]
     fn what_is_missing_is_said_with_the_way_to_get_it() {

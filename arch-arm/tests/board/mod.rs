@@ -7,8 +7,8 @@ use std::alloc::alloc;
 use arch_arm::recorded::Executed;
 use arch_arm::{NonCacheable, non_cacheable};
 use dma_api::{
-    Alignment, BusMap, Device, DirectMap, DmaAddr, DmaSync, Ledger, Limits, Machine, PhysAddr,
-    Pool, Region, Slot, Snooping, Window,
+    Alignment, BitmapPool, BusMap, Device, DirectMap, DmaAddr, DmaSync, Ledger, Limits, Machine,
+    PhysAddr, Region, Slot, Snooping, Window,
 };
 
 /// Where the pool is.
@@ -19,8 +19,8 @@ const LEN: usize = 1 << 16;
 /// A board with the caches `S`: one pool of cached memory, one of uncached memory, and a bus with an offset.
 pub(crate) struct Board<S> {
     pub(crate) caches: S,
-    pool: Pool<16>,
-    uncached: NonCacheable<Pool<1>>,
+    pool: BitmapPool<16>,
+    uncached: NonCacheable<BitmapPool<1>>,
     ledger: Ledger<[Slot; 4]>,
     memory: Region,
     bus: Window,
@@ -31,7 +31,7 @@ impl<S: DmaSync + 'static> Board<S> {
     pub(crate) fn new(caches: S, unit: u64) -> &'static Self {
         let unit = Alignment::new(unit).unwrap();
         let (cached, uncached) = (allocate(), allocate());
-        let (pool, rings) = (Pool::new(), Pool::new());
+        let (pool, rings) = (BitmapPool::new(), BitmapPool::new());
         // SAFETY: the memory was just allocated and is never freed.
         unsafe { pool.adopt(cached, PHYS, LEN, unit) }.unwrap();
         let page = Alignment::new(4096).unwrap();
@@ -58,16 +58,16 @@ impl<S: DmaSync + 'static> Board<S> {
 // SAFETY: the parts are always the same, and no device looks at the memory.
 unsafe impl<S: DmaSync> Machine for Board<S> {
     type Sync = S;
-    type Memory = Pool<16>;
-    type Coherent = NonCacheable<Pool<1>>;
+    type Memory = BitmapPool<16>;
+    type Coherent = NonCacheable<BitmapPool<1>>;
 
     fn sync(&self) -> &S {
         &self.caches
     }
-    fn memory(&self) -> &Pool<16> {
+    fn memory(&self) -> &BitmapPool<16> {
         &self.pool
     }
-    fn coherent_source(&self) -> &NonCacheable<Pool<1>> {
+    fn coherent_source(&self) -> &NonCacheable<BitmapPool<1>> {
         &self.uncached
     }
     fn direct_map(&self) -> DirectMap<'_> {

@@ -20,11 +20,11 @@ use crate::{
 /// is no way to give one device a second allocator, since its proof would then not say whose the memory is.
 ///
 /// ```
-/// use dma_api::{Alignment, Device, Error, Limits, Machine, ObjectLayout, ObjectPool, Pool, Snooping, WithMemory, known};
+/// use dma_api::{Alignment, Device, Error, Limits, Machine, ObjectLayout, ObjectPool, BitmapPool, Snooping, WithMemory, known};
 ///
 /// /// The board's memory, and a driver's descriptors, 64 bytes each.
-/// static MEMORY: Pool<32> = Pool::new();
-/// static COMMANDS: ObjectPool<&Pool<32>, 16> =
+/// static MEMORY: BitmapPool<32> = BitmapPool::new();
+/// static COMMANDS: ObjectPool<&BitmapPool<32>, 16> =
 ///     ObjectPool::new(&MEMORY, known(ObjectLayout::new(64, known(Alignment::new(64)))));
 ///
 /// fn probe<M: Machine>(board: &'static M) -> Result<(), Error> {

@@ -8,8 +8,8 @@ use core::{
 };
 
 use dma_api::{
-    Alignment, BusMap, Costs, DirectMap, DmaAddr, DmaRange, DmaSync, Geometry, Ledger, LineRange,
-    Machine, NoCoherentMemory, PhysAddr, PhysRange, Pool, Region, Slot, Window,
+    Alignment, BitmapPool, BusMap, Costs, DirectMap, DmaAddr, DmaRange, DmaSync, Geometry, Ledger,
+    LineRange, Machine, NoCoherentMemory, PhysAddr, PhysRange, Region, Slot, Window,
 };
 
 /// Bytes of each of the three stretches of memory: the pool's, near and far.
@@ -96,7 +96,7 @@ unsafe impl DmaSync for Scribe {
 #[derive(Debug)]
 pub(crate) struct Lab {
     sync: Scribe,
-    memory: Pool<64>,
+    memory: BitmapPool<64>,
     regions: [Region; 2],
     windows: [Window; 2],
     ledger: Ledger<[Slot; 8]>,
@@ -110,7 +110,7 @@ impl Lab {
 
     pub(crate) fn with_costs(costs: Option<Costs>) -> &'static Self {
         let (reached, far) = (leak(2 * STRETCH), leak(STRETCH));
-        let memory = Pool::new();
+        let memory = BitmapPool::new();
         let unit = Alignment::new(64).unwrap();
         // SAFETY: the memory is leaked, and this part of it the pool's alone.
         unsafe { memory.adopt(reached, PHYS, STRETCH, unit) }.unwrap();
@@ -187,13 +187,13 @@ impl Lab {
 // SAFETY: the parts were made for one another.
 unsafe impl Machine for Lab {
     type Sync = Scribe;
-    type Memory = Pool<64>;
+    type Memory = BitmapPool<64>;
     type Coherent = NoCoherentMemory;
 
     fn sync(&self) -> &Scribe {
         &self.sync
     }
-    fn memory(&self) -> &Pool<64> {
+    fn memory(&self) -> &BitmapPool<64> {
         &self.memory
     }
     fn coherent_source(&self) -> &NoCoherentMemory {

@@ -6,12 +6,13 @@ use core::ptr::NonNull;
 
 use caches::NoCaches;
 use dma_api::{
-    Alignment, Assembled, BusMap, DirectMap, Ledger, NoCoherentMemory, Parts, PhysAddr, Pool,
+    Alignment, Assembled, BitmapPool, BusMap, DirectMap, Ledger, NoCoherentMemory, Parts, PhysAddr,
     Region, Slot, Window,
 };
 
 /// A machine that any number of threads may use at once, which the simulated one is not.
-pub(crate) type WithoutCaches = Assembled<'static, NoCaches, &'static Pool<8>, NoCoherentMemory>;
+pub(crate) type WithoutCaches =
+    Assembled<'static, NoCaches, &'static BitmapPool<8>, NoCoherentMemory>;
 
 /// A machine of `len` bytes, a multiple of 64, whose parts live for ever.
 pub(crate) fn without_caches(len: usize) -> &'static WithoutCaches {
@@ -23,7 +24,7 @@ pub(crate) fn without_caches(len: usize) -> &'static WithoutCaches {
     // SAFETY: half of the memory is enough for what is left behind the first multiple of 64.
     let start = unsafe { start.add(start.align_offset(64)) };
     let (phys, unit) = (PhysAddr::new(0x8000_0000), Alignment::new(64).unwrap());
-    let pool: &'static Pool<8> = leak(Pool::new());
+    let pool: &'static BitmapPool<8> = leak(BitmapPool::new());
     // SAFETY: the memory is leaked, and the pool's alone.
     unsafe { pool.adopt(start, phys, len, unit) }.unwrap();
     let parts = Parts {

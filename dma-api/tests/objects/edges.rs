@@ -4,7 +4,7 @@ use core::num::NonZeroUsize;
 use std::{sync::Barrier, thread};
 
 use dma_api::{
-    Alignment, Block, DmaAllocator, Error, ObjectLayout, ObjectPool, PhysAddr, Pool, Refused,
+    Alignment, BitmapPool, Block, DmaAllocator, Error, ObjectLayout, ObjectPool, PhysAddr, Refused,
     Request, known, layout::MAX_CHUNK_LEN,
 };
 
@@ -110,8 +110,8 @@ fn a_chunk_has_eight_blocks_at_least_and_sixty_four_at_most_and_is_a_page_in_bet
 
 #[test]
 fn the_books_take_at_most_two_bytes_for_each_of_64_blocks() {
-    type Bare = ObjectPool<&'static Pool<8>, 1>;
-    type Large = ObjectPool<&'static Pool<8>, 1001>;
+    type Bare = ObjectPool<&'static BitmapPool<8>, 1>;
+    type Large = ObjectPool<&'static BitmapPool<8>, 1001>;
 
     let chunk = (size_of::<Large>() - size_of::<Bare>()) / 1000;
 
@@ -315,7 +315,7 @@ fn a_block_that_is_given_back_while_the_source_is_asked_is_found() {
 #[test]
 fn threads_that_take_and_give_at_once_never_have_the_same_block() {
     const THREADS: usize = 4;
-    let (memory, ram) = (Pool::<1>::new(), Ram::new(8 * PAGE));
+    let (memory, ram) = (BitmapPool::<1>::new(), Ram::new(8 * PAGE));
     let unit = Alignment::new(PAGE as u64).unwrap();
     // SAFETY: the memory is the pool's alone.
     unsafe { memory.adopt(ram.start, PhysAddr::new(BASE), 8 * PAGE, unit) }.unwrap();
@@ -354,7 +354,7 @@ fn threads_that_take_and_give_at_once_never_have_the_same_block() {
 #[test]
 fn of_two_threads_that_grow_into_the_last_place_both_get_a_block() {
     /// Two threads meet inside the source.
-    struct Meeting<'m>(&'m Pool<1>, Barrier);
+    struct Meeting<'m>(&'m BitmapPool<1>, Barrier);
     // SAFETY: both methods are those of the pool.
     unsafe impl DmaAllocator for Meeting<'_> {
         fn allocate(&self, request: &Request) -> Result<Block, Error> {
@@ -366,7 +366,7 @@ fn of_two_threads_that_grow_into_the_last_place_both_get_a_block() {
             self.0.free(block)
         }
     }
-    let (memory, ram) = (Pool::<1>::new(), Ram::new(2 * PAGE));
+    let (memory, ram) = (BitmapPool::<1>::new(), Ram::new(2 * PAGE));
     let unit = Alignment::new(PAGE as u64).unwrap();
     // SAFETY: the memory is the pool's alone.
     unsafe { memory.adopt(ram.start, PhysAddr::new(BASE), 2 * PAGE, unit) }.unwrap();

@@ -10,7 +10,7 @@ use core::{
 };
 use std::alloc::{alloc, dealloc};
 
-use dma_api::{Alignment, Block, DmaAllocator, Error, PhysAddr, Pool, Refused, Request};
+use dma_api::{Alignment, BitmapPool, Block, DmaAllocator, Error, PhysAddr, Refused, Request};
 
 /// Memory of the host, full of bytes that are not zero.
 pub(crate) struct Ram {
@@ -38,7 +38,7 @@ impl Drop for Ram {
 
 /// A pool, and the physical addresses of what it has handed out.
 pub(crate) struct Source {
-    pool: Pool<64>,
+    pool: BitmapPool<64>,
     pub(crate) ram: Ram,
     pub(crate) whole: Range<u128>,
     pub(crate) out: RefCell<Vec<Range<u128>>>,
@@ -51,7 +51,7 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn new(base: u64, len: usize, unit: usize) -> Self {
-        let (pool, ram) = (Pool::new(), Ram::new(len));
+        let (pool, ram) = (BitmapPool::new(), Ram::new(len));
         let unit = Alignment::new(unit as u64).unwrap();
         // SAFETY: the memory is the pool's alone for as long as the source exists.
         unsafe { pool.adopt(ram.start, PhysAddr::new(base), len, unit) }.unwrap();

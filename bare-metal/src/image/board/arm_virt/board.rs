@@ -6,8 +6,8 @@ use core::ptr::NonNull;
 use arch_arm::{NonCacheable, non_cacheable};
 use conformance::{Check, Failure, Report, equal};
 use dma_api::{
-    Alignment, Assembled, DmaSync, Error, Ledger, Machine, Parts, PhysAddr, Pool, Region, Slot,
-    Snooping, Window,
+    Alignment, Assembled, BitmapPool, DmaSync, Error, Ledger, Machine, Parts, PhysAddr, Region,
+    Slot, Snooping, Window,
 };
 use spin::Lazy;
 
@@ -30,11 +30,15 @@ use crate::image::{
 pub(crate) const SNOOPING: Snooping = Snooping::DoesNotSnoop;
 
 /// QEMU's `virt` with the caches `S`.
-pub(crate) type Board<S> =
-    Assembled<'static, Counted<S>, Soiled<&'static Pool<4096>>, NonCacheable<&'static Pool<256>>>;
+pub(crate) type Board<S> = Assembled<
+    'static,
+    Counted<S>,
+    Soiled<&'static BitmapPool<2048>>,
+    NonCacheable<&'static BitmapPool<128>>,
+>;
 
-static CACHED: Pool<4096> = Pool::new();
-static COHERENT: Pool<256> = Pool::new();
+static CACHED: BitmapPool<2048> = BitmapPool::new();
+static COHERENT: BitmapPool<128> = BitmapPool::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
 static MAPS: Lazy<Maps> = Lazy::new(|| maps().expect("the memory map is consistent"));
 

@@ -7,8 +7,8 @@ use arch_mips::{
 };
 use conformance::Report;
 use dma_api::{
-    Alignment, Assembled, BusMap, DirectMap, Ledger, Machine, Parts, PhysAddr, Pool, Region, Slot,
-    Snooping, UncachedAlias, Window, known,
+    Alignment, Assembled, BitmapPool, BusMap, DirectMap, Ledger, Machine, Parts, PhysAddr, Region,
+    Slot, Snooping, UncachedAlias, Window, known,
 };
 use spin::Lazy;
 
@@ -21,11 +21,11 @@ pub(crate) const SNOOPING: Snooping = Snooping::DoesNotSnoop;
 
 /// QEMU's Malta.
 pub(crate) type Board =
-    Assembled<'static, Counted<Mips32Caches>, &'static Pool<4096>, UncachedAlias>;
+    Assembled<'static, Counted<Mips32Caches>, &'static BitmapPool<2048>, UncachedAlias>;
 
 const PHYS: PhysAddr = PhysAddr::new(DMA_WINDOW_PHYS);
 
-static CACHED: Pool<4096> = Pool::new();
+static CACHED: BitmapPool<2048> = BitmapPool::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
 static WINDOW: Window = known(Window::identity(PHYS, DMA_WINDOW_LEN as u64));
 static REGION: Region = {

@@ -6,8 +6,8 @@ use core::ptr::NonNull;
 use arch_riscv::ZicbomCaches;
 use conformance::{Check, Failure, Outcome, Report, equal};
 use dma_api::{
-    Alignment, Assembled, Error, Ledger, Machine, Parts, PhysAddr, Pool, Region, Slot, Snooping,
-    UncachedAlias, Window,
+    Alignment, Assembled, BitmapPool, Error, Ledger, Machine, Parts, PhysAddr, Region, Slot,
+    Snooping, UncachedAlias, Window,
 };
 use spin::Lazy;
 
@@ -36,9 +36,9 @@ const BLOCK_SIZE: u32 = 64;
 
 /// QEMU's `virt`.
 pub(crate) type Board =
-    Assembled<'static, Counted<ZicbomCaches>, Soiled<&'static Pool<4096>>, UncachedAlias>;
+    Assembled<'static, Counted<ZicbomCaches>, Soiled<&'static BitmapPool<2048>>, UncachedAlias>;
 
-static CACHED: Pool<4096> = Pool::new();
+static CACHED: BitmapPool<2048> = BitmapPool::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
 static WINDOW: Lazy<Region> = Lazy::new(|| window().expect("the memory map is consistent"));
 static MAPS: Lazy<Maps> = Lazy::new(|| maps().expect("the memory map is consistent"));

@@ -4,8 +4,8 @@
 use arch_x86::{FlushedCaches, Snooped, Uncached, uncached};
 use conformance::{Check, Report, equal};
 use dma_api::{
-    Alignment, Assembled, DmaSync, Error, Ledger, Machine, Parts, PhysAddr, Pool, Region, Slot,
-    Snooping, Window, pointer_at_offset,
+    Alignment, Assembled, BitmapPool, DmaSync, Error, Ledger, Machine, Parts, PhysAddr, Region,
+    Slot, Snooping, Window, pointer_at_offset,
 };
 use spin::Lazy;
 
@@ -25,13 +25,13 @@ pub(crate) type Board = Pc<Snooped, true>;
 type Pc<S, const EVERYTHING_SNOOPS: bool> = Assembled<
     'static,
     Counted<S>,
-    &'static Pool<4096>,
-    Uncached<&'static Pool<256>>,
+    &'static BitmapPool<2048>,
+    Uncached<&'static BitmapPool<128>>,
     EVERYTHING_SNOOPS,
 >;
 
-static CACHED: Pool<4096> = Pool::new();
-static COHERENT: Pool<256> = Pool::new();
+static CACHED: BitmapPool<2048> = BitmapPool::new();
+static COHERENT: BitmapPool<128> = BitmapPool::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
 static MAPS: Lazy<Maps> = Lazy::new(|| boot().expect("the memory map is consistent"));
 static BOARD: Lazy<Board> = Lazy::new(|| {
