@@ -94,7 +94,7 @@ fn run(name: &str, arguments: &[&str]) -> Result<String> {
 }
 
 /// The sum over all test programs of `test result: ok. 12 passed; …`.
-fn tests_passed(output: &str) -> usize {
+pub(crate) fn tests_passed(output: &str) -> usize {
     let results = output
         .lines()
         .filter_map(|line| line.strip_prefix("test result: ok. "));
