@@ -22,6 +22,12 @@ use crate::{
 /// Most zones that the memory of one pool is divided into.
 pub const MAX_ZONES: usize = 4;
 
+// The number of each list's head, too, is written into entries.
+const _: () = assert!(
+    entries(classes::MOST_PAGES as usize, MAX_ZONES) <= 1 << entry::NUMBER_BITS,
+    "entries have numbers that are not too large for an entry"
+);
+
 /// Entries that the books of so many pages in so many zones need, 8 bytes each.
 ///
 /// They are one for each page, and one for the head of each list of free runs: 9 lists for 9 pages, then 8 for each
@@ -97,7 +103,7 @@ impl<B: Entries> Pages<B> {
     ///
     /// # Errors
     /// [`Error::Misaligned`] if an end of the window is not a multiple of `page`; [`Error::PoolTooLarge`] if there
-    /// are fewer than [`entries`] for it, or if it has more than 2^28 - 2 pages; [`Error::TooManyZones`].
+    /// are fewer than [`entries`] for it, or if it has more than 2^28 - 2^11 pages; [`Error::TooManyZones`].
     pub fn new(
         entries: B,
         window: PhysRange,

@@ -209,12 +209,15 @@ impl<B: Entries> Pool<B> {
             let start = start as u64;
             return Err(Error::RangeWraps { start, len });
         }
+        let mut made = None;
         self.memory.put(|| {
             let books = Books::new(self.entries.entries(), phys, page, limits)?;
             let frame = books.frame;
-            self.books.with(|place| *place = Some(books));
+            made = Some(books);
             Ok(Memory { cpu, frame, zeroed })
         })?;
+        // Last, so that whoever finds the books finds the memory.
+        self.books.with(|place| *place = made);
         Ok(())
     }
 
@@ -404,3 +407,6 @@ unsafe impl<B: Entries> DmaAllocator for WithoutWaiting<'_, B> {
         self.0.free(block)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,6 +93,11 @@ impl Books {
             return Err(Error::PoolTooLarge { units, capacity });
         }
 
+        // They may be those of a pool that is no more. New ones are not stored to.
+        let used = |entry: &&PageEntry| entry.state() != State::INSIDE;
+        for entry in entries.iter().take(units).filter(used) {
+            entry.set_state(State::INSIDE);
+        }
         let table = Table(entries);
         let mut books = Self {
             frame: Frame {
@@ -175,12 +180,14 @@ impl Books {
         if pages == 0 {
             return Err(Error::ZeroLength);
         }
+        let len = size(self.frame.bytes(pages));
+        let pages = pages.min(self.frame.pages.wrapping_add(1));
         let wanted = Wanted {
             pages,
             low: 0,
             high: self.frame.pages,
             ample: pages,
-            len: size(u64::from(pages) << self.frame.shift),
+            len,
             aligned: None,
             request: None,
         };
@@ -225,7 +232,8 @@ impl Books {
         first: u32,
         pages: u32,
     ) -> Result<Claimed, Error> {
-        if first < self.frame.pages
+        // No pages are no block's, so if there are that many behind it the first is one.
+        if u64::from(first).wrapping_add(u64::from(pages)) <= u64::from(self.frame.pages)
             && Table(entries).at(first).state() == State::new(State::TAKEN, pages)
         {
             return Ok(Claimed { first, pages });
@@ -340,7 +348,7 @@ impl Books {
         let len = request.len.get() as u64;
         // Rounded up without a carry, since it is not 0.
         let pages = (len.wrapping_sub(1) >> self.frame.shift).wrapping_add(1);
-        let pages = narrow(pages.min(u64::from(u32::MAX)));
+        let pages = narrow(pages.min(u64::from(self.frame.pages).wrapping_add(1)));
         let start = self.frame.memory.start().get();
         let mut wanted = Wanted {
             pages,

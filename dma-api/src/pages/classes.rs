@@ -10,8 +10,8 @@ const BIAS: u32 = (1 << STEP_BITS) - 1;
 /// Runs of up to so many pages are alone in their class, whose number is one below.
 pub(crate) const EXACT: u32 = 1 << STEP_BITS;
 
-/// Most pages a run may have.
-pub(crate) const MOST_PAGES: u32 = (1 << 28) - 2;
+/// Most pages a run may have: so many that the heads of all lists behind their entries have numbers below 2^28 too.
+pub(crate) const MOST_PAGES: u32 = (1 << 28) - (1 << 11);
 
 /// The classes of all runs up to [`MOST_PAGES`].
 pub(crate) const CLASSES: u32 = class_of(MOST_PAGES) + 1;

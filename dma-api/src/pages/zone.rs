@@ -257,11 +257,11 @@ impl Zone {
         }
     }
 
-    /// The free run that ends with the zone, if that is where `end` is, or else begins with it.
-    pub(crate) fn run_at_edge(&self, table: Table<'_>, end: u32) -> FreeRun {
-        if end == self.end {
-            let pages = self.free_before_end(table);
-            let first = end.wrapping_sub(pages);
+    /// The free run that ends with the zone, if page `low` is in it, or else the one that begins with the zone.
+    pub(crate) fn run_at_edge(&self, table: Table<'_>, low: u32) -> FreeRun {
+        let pages = self.free_before_end(table);
+        let first = self.end.wrapping_sub(pages);
+        if first <= low {
             return FreeRun { first, pages };
         }
         FreeRun {
