@@ -247,19 +247,6 @@ impl<B: Entries> Pool<B> {
         counts.unwrap_or_default()
     }
 
-    /// Memory for `request` with what its last owner left in it.
-    ///
-    /// # Errors
-    /// As [`DmaAllocator::allocate`].
-    ///
-    /// # Safety
-    /// Nobody who must not see what an earlier owner had in this memory, the device included, is given a byte of it that has not
-    /// been overwritten: not the bytes behind the requested length either.
-    pub unsafe fn allocate_dirty(&self, request: &Request) -> Result<Block, Error> {
-        let taken = self.books.with(|books| self.take(books, request))?;
-        self.block(taken)
-    }
-
     /// An allocator of the same memory that does not wait for whoever is at the books: then it refuses, with
     /// [`Error::Busy`]. For interrupt handlers.
     pub const fn without_waiting(&self) -> WithoutWaiting<'_, B> {
@@ -371,6 +358,11 @@ unsafe impl<B: Entries> DmaAllocator for Pool<B> {
         self.zeroed(taken)
     }
 
+    unsafe fn allocate_dirty(&self, request: &Request) -> Result<Block, Error> {
+        let taken = self.books.with(|books| self.take(books, request))?;
+        self.block(taken)
+    }
+
     fn free(&self, block: Block) -> Result<(), Refused<Block>> {
         let claimed = match self.claim(&block) {
             Ok(claimed) => claimed,
@@ -395,12 +387,22 @@ unsafe impl<B: Entries> DmaAllocator for Pool<B> {
 #[derive(Debug)]
 pub struct WithoutWaiting<'p, B>(&'p Pool<B>);
 
+impl<B: Entries> WithoutWaiting<'_, B> {
+    fn take(&self, request: &Request) -> Result<Taken, Error> {
+        let pool = self.0;
+        let taken = pool.books.try_with(|books| pool.take(books, request));
+        taken.unwrap_or(Err(Error::Busy))
+    }
+}
+
 // SAFETY: it is the pool's memory, by the pool's books, zeroed as there.
 unsafe impl<B: Entries> DmaAllocator for WithoutWaiting<'_, B> {
     fn allocate(&self, request: &Request) -> Result<Block, Error> {
-        let pool = self.0;
-        let taken = pool.books.try_with(|books| pool.take(books, request));
-        pool.zeroed(taken.unwrap_or(Err(Error::Busy))?)
+        self.0.zeroed(self.take(request)?)
+    }
+
+    unsafe fn allocate_dirty(&self, request: &Request) -> Result<Block, Error> {
+        self.0.block(self.take(request)?)
     }
 
     fn free(&self, block: Block) -> Result<(), Refused<Block>> {

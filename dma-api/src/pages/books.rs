@@ -12,12 +12,12 @@ use super::{
 use crate::{
     addr::{PhysAddr, PhysRange},
     error::Error,
-    limits::{Alignment, Request},
+    limits::{AlignedPages, Alignment, Request},
 };
 
 /// For a request that not every run of its length fits: of how many runs of one class it is seen whether it fits,
 /// and of how many in all, before a run is taken that is so long that it fits there anyway.
-const FEW: (u32, u32) = (2, 8);
+const FEW: (u32, u32) = (2, 64);
 
 /// How many runs at most are looked at for one request in one zone, unless the owner says otherwise.
 pub(super) const PATIENCE: u32 = 64;
@@ -51,7 +51,9 @@ pub(super) struct Wanted<'r> {
     pub(super) ample: u32,
     /// As many bytes as were asked for.
     pub(super) len: usize,
-    /// The request, if there is more to it.
+    /// The pages it may begin with, if that is not every one and depends on nothing but its alignment.
+    aligned: Option<AlignedPages>,
+    /// The request, if there is more to it than all of the above.
     pub(super) request: Option<&'r Request>,
 }
 
@@ -186,6 +188,7 @@ impl Books {
             high: self.frame.pages,
             ample: pages,
             len,
+            aligned: None,
             request: None,
         };
         self.take_with_care(Table(entries), &wanted)
@@ -353,6 +356,7 @@ impl Books {
             high: self.frame.pages,
             ample: pages,
             len: request.len.get(),
+            aligned: None,
             request: None,
         };
         if request.lowest.get() > start {
@@ -367,6 +371,7 @@ impl Books {
         }
         if !self.is_easy(request) {
             wanted.request = Some(request);
+            wanted.aligned = request.aligned_pages(self.frame.memory.start(), self.frame.page);
             let aligned = request.alignment.max(self.frame.page).get() >> self.frame.shift;
             let ample = u64::from(pages).saturating_add(aligned).saturating_sub(1);
             wanted.ample = narrow(ample.min(u64::from(self.frame.pages)));
@@ -397,9 +402,12 @@ impl Books {
     pub(super) fn fit(&self, run: FreeRun, wanted: &Wanted<'_>) -> Option<u32> {
         let low = run.first.max(wanted.low);
         let high = run.first.wrapping_add(run.pages).min(wanted.high);
-        let room = high.checked_sub(low)?.checked_sub(wanted.pages)?;
+        let highest = high.checked_sub(wanted.pages).filter(|at| *at >= low)?;
+        if let Some(aligned) = wanted.aligned {
+            return aligned.highest(low, highest);
+        }
         let Some(request) = wanted.request else {
-            return Some(low.wrapping_add(room));
+            return Some(highest);
         };
         let free = self.frame.range(low, high.wrapping_sub(low));
         let rounded = self.rounded(request)?;
