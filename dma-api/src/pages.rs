@@ -2,6 +2,8 @@
 
 mod across;
 mod books;
+#[cfg(test)]
+mod bounds;
 mod classes;
 mod entry;
 mod frame;

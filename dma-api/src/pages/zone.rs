@@ -21,6 +21,8 @@ impl<'a> Table<'a> {
     /// The entry of a page, or of a list's head.
     #[inline(always)]
     pub(crate) fn at(self, index: u32) -> &'a PageEntry {
+        #[cfg(test)]
+        super::bounds::touch();
         debug_assert!((index as usize) < self.0.len(), "{index}");
         // SAFETY: an index is a page's number that was compared with how many there are, or was read from an entry.
         // Nobody but the books writes to entries (S10), which their owner gave away, and they write such numbers only.
