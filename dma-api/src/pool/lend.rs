@@ -35,6 +35,7 @@ impl<B: Entries> Pool<B> {
     ///
     /// # Errors
     /// [`Error::NotLent`] if one of them is not lent to it now, also because it is being taken back; then nothing was changed.
+    /// [`Error::NoMemory`] before the pool has been given its memory.
     ///
     /// # Safety
     /// Nobody uses the pages any more.
