@@ -75,7 +75,7 @@ impl Pool {
             self.put(books, number);
         });
         if given.is_err() {
-            let number = u32::try_from(number).unwrap();
+            let number = u32::try_from(number).expect("there are few");
             let link = |next| block.next.store(next, Relaxed);
             self.returns.push(number, link);
         }
@@ -101,7 +101,7 @@ impl Pool {
     fn put_back(&self, books: &UnsafeCell<Vec<usize>>) {
         let mut first = self.returns.take_all();
         while first != END {
-            let number = usize::try_from(first).unwrap();
+            let number = usize::try_from(first).expect("there are few");
             first = self.blocks[number].next.load(Relaxed);
             self.put(books, number);
         }
@@ -140,7 +140,9 @@ fn run(blocks: usize, threads: &'static [&'static [usize]], meanwhile: fn(&Pool)
             })
             .collect();
         meanwhile(&pool);
-        others.into_iter().for_each(|one| one.join().unwrap());
+        others
+            .into_iter()
+            .for_each(|one| one.join().expect("it ends"));
         let all: Vec<_> = (0..blocks).collect();
         assert_eq!(sorted(pool.free_blocks()), all);
     });

@@ -21,11 +21,17 @@ use core::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
-use std::{sync::mpsc, thread};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, mpsc},
+    thread,
+};
 
+use dma_api::pages::{PageEntry, entries};
+use dma_api::pool::StillInUse;
 use dma_api::{
-    Alignment, BitmapPool, Block, DmaAllocator, Error, PerCpu, PhysAddr, Refused, Request,
-    SearchOrder,
+    Alignment, BitmapPool, Block, DmaAllocator, Error, PerCpu, PhysAddr, PhysRange, Pool, Refused,
+    Request, SearchOrder,
 };
 use ram::{Ram, request, soil};
 
@@ -78,27 +84,35 @@ fn work(
     next: &mpsc::Sender<Block>,
     received: &mpsc::Receiver<Block>,
 ) -> usize {
-    let mut count = 0;
     let mark = u8::try_from(thread).unwrap();
     for round in 0..ROUNDS {
         let len = UNIT * (1 + (round * (thread + 1)) % 9);
-        if let Ok(mut block) = memory.allocate(&request(len)) {
-            count += 1;
-            soil(&mut block);
-            fill(&block, mark);
-            thread::yield_now();
-            assert!(bytes(&block).iter().all(|byte| *byte == mark));
-            if round % 2 == 0 {
-                give_back(memory, block);
-            } else {
-                next.send(block).unwrap();
-            }
+        let mut block = wait_for(memory, len, received);
+        soil(&mut block);
+        fill(&block, mark);
+        thread::yield_now();
+        assert!(bytes(&block).iter().all(|byte| *byte == mark));
+        if round % 2 == 0 {
+            give_back(memory, block);
+        } else {
+            next.send(block).unwrap();
         }
+    }
+    ROUNDS
+}
+
+/// A block, when there is room for it. Meanwhile what others sent is given back, by each thread that waits: so all who wait
+/// get a block, however few of them run at once.
+fn wait_for(memory: &impl DmaAllocator, len: usize, received: &mpsc::Receiver<Block>) -> Block {
+    loop {
         received
             .try_iter()
             .for_each(|block| give_back(memory, block));
+        match memory.allocate(&request(len)) {
+            Ok(block) => return block,
+            Err(_) => thread::yield_now(),
+        }
     }
-    count
 }
 
 fn bytes(block: &Block) -> &[u8] {
@@ -153,7 +167,7 @@ fn threads_share_a_bitmap_pool() {
 
     let count = share(&pool);
 
-    assert!(count > ROUNDS, "{count}");
+    assert_eq!(count, THREADS * ROUNDS);
     assert_eq!(pool.largest_free(), 24 * UNIT);
 }
 
@@ -166,7 +180,7 @@ fn threads_share_an_order_of_allocators() {
 
     let count = share(&SearchOrder::new(&members));
 
-    assert!(count > ROUNDS, "{count}");
+    assert_eq!(count, THREADS * ROUNDS);
     assert_eq!(free_bytes(&pools), ALL);
 }
 
@@ -176,8 +190,164 @@ fn threads_share_the_pools_that_others_ask_first() {
 
     let count = share(&PerCpu::new(&pools, this_thread));
 
-    assert!(count > ROUNDS, "{count}");
+    assert_eq!(count, THREADS * ROUNDS);
     assert_eq!(free_bytes(&pools), ALL);
+}
+
+/// Pages of the pool that threads share, in two zones.
+const PAGES: usize = 24;
+
+type PagePool = Pool<[PageEntry; entries(PAGES, 2)]>;
+
+const PHYS: PhysAddr = PhysAddr::new(1 << 20);
+
+fn page_pool() -> (PagePool, Ram) {
+    let (pool, ram) = (Pool::new(), Ram::new(PAGES * UNIT, 4096));
+    let limit = PhysAddr::new(PHYS.get() + 10 * UNIT as u64 - 1);
+    let unit = Alignment::new(UNIT as u64).unwrap();
+    // SAFETY: the memory is the pool's, and no block of it is used when it goes.
+    unsafe { pool.adopt(ram.start, PHYS, PAGES * UNIT, unit, &[limit]) }.unwrap();
+    (pool, ram)
+}
+
+/// All of it is there again: free, and in one piece.
+fn is_whole(pool: &PagePool) {
+    let counts = pool.counts();
+    let all = (PAGES * UNIT) as u64;
+    assert_eq!(
+        (counts.free, counts.largest_free, counts.lent),
+        (all, all, 0)
+    );
+}
+
+#[test]
+fn threads_share_a_pool_of_pages() {
+    let (pool, _ram) = page_pool();
+
+    let count = share(&pool);
+
+    assert_eq!(count, THREADS * ROUNDS);
+    is_whole(&pool);
+}
+
+#[test]
+fn threads_share_a_pool_of_pages_and_do_not_wait_for_one_another() {
+    let (pool, _ram) = page_pool();
+
+    let count = share(&pool.without_waiting());
+
+    assert_eq!(count, THREADS * ROUNDS);
+    is_whole(&pool);
+}
+
+/// An OS that has pages of a pool for a while, writes to them and reads them, and gives them up when it is asked for them
+/// unless it uses them just then.
+struct Os<'p> {
+    pool: &'p PagePool,
+    start: NonNull<u8>,
+    /// The first addresses of its pages, and what it wrote to each.
+    pages: Mutex<BTreeMap<u64, u8>>,
+    given_up: AtomicUsize,
+}
+
+// SAFETY: it uses its pages while it has locked the list of them.
+unsafe impl Sync for Os<'_> {}
+
+impl Os<'_> {
+    fn page(&self, phys: u64) -> NonNull<[u8]> {
+        let offset = usize::try_from(phys - PHYS.get()).unwrap();
+        // SAFETY: the page is the pool's.
+        NonNull::slice_from_raw_parts(unsafe { self.start.add(offset) }, UNIT)
+    }
+
+    /// Reads a page and writes something else to it. The list is locked.
+    fn is_at(&self, phys: u64, mark: &mut u8) {
+        let page = self.page(phys);
+        // SAFETY: the page is the OS's, and this thread's as long as the list is locked.
+        let bytes = unsafe { slice::from_raw_parts_mut(page.cast::<u8>().as_ptr(), UNIT) };
+        assert!(
+            bytes.iter().all(|byte| byte == mark),
+            "somebody wrote there"
+        );
+        *mark = mark.wrapping_add(1);
+        bytes.fill(*mark);
+    }
+
+    fn live(&self, stop: &AtomicBool) {
+        let mut round = 0;
+        while !stop.load(Ordering::Relaxed) {
+            round += 1;
+            let mut pages = self.pages.lock().unwrap();
+            self.borrow(&mut pages, 1 + round % 3);
+            for (phys, mark) in pages.iter_mut() {
+                self.is_at(*phys, mark);
+            }
+            if round % 4 == 0 {
+                self.give_back(&mut pages);
+            }
+            drop(pages);
+            thread::yield_now();
+        }
+        self.give_back(&mut self.pages.lock().unwrap());
+    }
+
+    fn borrow(&self, pages: &mut BTreeMap<u64, u8>, count: usize) {
+        if let Ok(lent) = self.pool.lend(&request(UNIT * count)) {
+            for phys in (lent.start().get()..=lent.last().get()).step_by(UNIT) {
+                // SAFETY: as in `is_at`.
+                unsafe { self.page(phys).cast::<u8>().write_bytes(0x40, UNIT) };
+                assert_eq!(pages.insert(phys, 0x40), None);
+            }
+        }
+    }
+
+    /// Gives back what nobody is taking back.
+    fn give_back(&self, pages: &mut BTreeMap<u64, u8>) {
+        pages.retain(|phys, _| {
+            let page = PhysRange::new(PhysAddr::new(*phys), UNIT as u64).unwrap();
+            // SAFETY: nobody uses the page while the list is locked, nor afterwards if it is out of it.
+            unsafe { self.pool.unlend(page) }.is_err()
+        });
+    }
+
+    fn give_up(&self, range: PhysRange) -> Result<(), StillInUse> {
+        let mut pages = self.pages.try_lock().map_err(|_| StillInUse)?;
+        for phys in (range.start().get()..=range.last().get()).step_by(UNIT) {
+            let mut mark = pages.remove(&phys).unwrap();
+            self.is_at(phys, &mut mark);
+            self.given_up.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn threads_share_a_pool_of_pages_with_an_os_that_borrows_them() {
+    let (pool, ram) = page_pool();
+    let os = Os {
+        pool: &pool,
+        start: ram.start,
+        pages: Mutex::new(BTreeMap::new()),
+        given_up: AtomicUsize::new(0),
+    };
+    let stop = AtomicBool::new(false);
+
+    // SAFETY: what the OS has given up it does not use.
+    let memory = unsafe { pool.reclaiming(|range| os.give_up(range)) };
+    // All of it is the OS's before anybody wants some.
+    os.borrow(&mut os.pages.lock().unwrap(), PAGES);
+    give_back(&memory, memory.allocate(&request(UNIT)).unwrap());
+
+    let count = thread::scope(|scope| {
+        scope.spawn(|| os.live(&stop));
+        let count = share(&memory);
+        stop.store(true, Ordering::Relaxed);
+        count
+    });
+
+    assert_eq!(count, THREADS * ROUNDS);
+    assert!(os.given_up.load(Ordering::Relaxed) > 0);
+    is_whole(&pool);
 }
 
 /// One block, and books that keep two threads from having it at once, but order nothing that they do with it.

@@ -162,7 +162,7 @@ impl Bench {
 
     /// Asks for memory with a hook that refuses a page in three, and that uses the pool itself if it is busy.
     fn reclaim(&self, request: &Request, seed: u64, busy: bool) {
-        let refuses = |page: usize| chance(seed, page) % 3 == 0;
+        let refuses = |page: usize| chance(seed, page).is_multiple_of(3);
         let expected = (!busy).then(|| self.expected(request, refuses));
         let (asked, refused) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
         let hook = |place: PhysRange| {
@@ -225,7 +225,7 @@ impl Bench {
             let (phys, len) = (place.start().get(), place.len_bytes());
             assert_eq!(refused, Err(Error::NotLent { phys, len }));
         }
-        let lend = chance(seed, 1) % 2 == 0;
+        let lend = chance(seed, 1).is_multiple_of(2);
         let pages = 1 + chance(seed, 2) as usize % 3;
         let request = crate::site::request(pages);
         let found = if lend {

@@ -72,7 +72,7 @@ fn half_of_the_memory_in_single_pages_is_nearly_all_fragmented() {
         .collect();
     let mut kept = Vec::new();
     for block in blocks {
-        if site.pages(block.phys()).start % 2 == 0 {
+        if site.pages(block.phys()).start.is_multiple_of(2) {
             kept.push(block);
         } else {
             site.free(block);
@@ -144,8 +144,8 @@ fn comb(teeth: usize, pages: usize) -> Site {
     all.reverse();
     for tooth in 0..teeth {
         let start = 32 * tooth + usize::from(tooth != 0);
-        for page in start..start + pages {
-            site.free(all[page].take().unwrap());
+        for block in &mut all[start..start + pages] {
+            site.free(block.take().unwrap());
         }
     }
     site
