@@ -7,6 +7,9 @@ mod model;
 #[path = "../../dma-api/tests/model/bench.rs"]
 mod bench;
 
+#[path = "../../dma-api/tests/model/zoned.rs"]
+mod zoned;
+
 use bench::{Bench, Subject};
 use dma_api::{BitmapPool, bitmap::UNITS_PER_WORD};
 use libfuzzer_sys::{
@@ -14,6 +17,7 @@ use libfuzzer_sys::{
     fuzz_target,
 };
 use model::{Wish, ram::request};
+use zoned::{MAX_UNITS, Zoned};
 
 const WORDS: usize = 3;
 
@@ -21,6 +25,8 @@ const WORDS: usize = 3;
 fuzz_target!(|data: &[u8]| {
     // Bytes that do not suffice end the operations.
     let _ = run::<BitmapPool<WORDS>>(WORDS * UNITS_PER_WORD, &mut Unstructured::new(data));
+    let _ = run::<Zoned<3, false>>(MAX_UNITS, &mut Unstructured::new(data));
+    let _ = run::<Zoned<1, true>>(MAX_UNITS, &mut Unstructured::new(data));
 });
 
 /// Does to a pool and to its model what the bytes say, and gives all of it back.

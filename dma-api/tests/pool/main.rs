@@ -20,6 +20,9 @@ mod bench;
 #[path = "../model/steps.rs"]
 mod steps;
 
+#[path = "../model/zoned.rs"]
+mod zoned;
+
 mod site;
 
 mod adopting;
