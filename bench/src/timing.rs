@@ -154,6 +154,8 @@ pub fn measured(lane: &mut dyn Lane, ops: &[Op]) -> Missed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peers::buddy_frames::BuddyFrames;
+    use crate::peers::buddy_slab::BuddySlab;
     use crate::peers::cma::Cma;
     use crate::peers::offsets::Offsets;
     use crate::workloads::{self, Effort};
@@ -165,7 +167,12 @@ mod tests {
             calls: 1024,
         };
         let script = workloads::named(&["chkFail".to_owned()]).unwrap()[0].script(4096, effort);
-        let entries = [Entry::of::<Cma>(), Entry::of::<Offsets>()];
+        let entries = [
+            Entry::of::<Cma>(),
+            Entry::of::<Offsets>(),
+            Entry::of::<BuddySlab>(),
+            Entry::of::<BuddyFrames>(),
+        ];
 
         for timed in run(&entries, &script, Duration::MAX) {
             let timed = timed.unwrap();
