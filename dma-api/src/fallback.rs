@@ -59,7 +59,13 @@ unsafe impl<A: DmaAllocator> DmaAllocator for SearchOrder<'_, A> {
     /// [`Error::Exhausted`] if anyone says so, with the longest free run of those that do; else whatever one says that is
     /// not [`Error::NeverFits`]; that, with the bytes of all together, if all say it or there is nobody to ask.
     fn allocate(&self, request: &Request) -> Result<Block, Error> {
-        allocate(self.members, request)
+        allocate(self.members, request, A::allocate)
+    }
+
+    unsafe fn allocate_dirty(&self, request: &Request) -> Result<Block, Error> {
+        // SAFETY: the caller's promise.
+        let dirty = |member: &A, request: &Request| unsafe { member.allocate_dirty(request) };
+        allocate(self.members, request, dirty)
     }
 
     /// Gives the block back to whom it came from.
@@ -124,7 +130,13 @@ impl<'a, A: DmaAllocator> PerCpu<'a, A> {
 // SAFETY: as for `SearchOrder`.
 unsafe impl<A: DmaAllocator> DmaAllocator for PerCpu<'_, A> {
     fn allocate(&self, request: &Request) -> Result<Block, Error> {
-        allocate(self.order(), request)
+        allocate(self.order(), request, A::allocate)
+    }
+
+    unsafe fn allocate_dirty(&self, request: &Request) -> Result<Block, Error> {
+        // SAFETY: the caller's promise.
+        let dirty = |member: &A, request: &Request| unsafe { member.allocate_dirty(request) };
+        allocate(self.order(), request, dirty)
     }
 
     fn free(&self, block: Block) -> Result<(), Refused<Block>> {
@@ -140,14 +152,15 @@ impl<A> fmt::Debug for PerCpu<'_, A> {
     }
 }
 
-/// Memory from the first of `members` that has some.
+/// Memory from the first of `members` that has some, which is asked with `ask`.
 fn allocate<'m, A: DmaAllocator + 'm>(
     members: impl IntoIterator<Item = &'m A>,
     request: &Request,
+    ask: impl Fn(&A, &Request) -> Result<Block, Error>,
 ) -> Result<Block, Error> {
     let mut said = None;
     for member in members {
-        match member.allocate(request) {
+        match ask(member, request) {
             Ok(block) => return Ok(block),
             Err(error) => said = Some(said.map_or(error, |before| stronger(before, error))),
         }

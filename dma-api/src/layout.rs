@@ -53,6 +53,8 @@ pub struct ObjectLayout {
     /// Invariant: 1 to `MAX_CHUNK_LEN`.
     len: u32,
     by_len: Divisor,
+    /// Invariant: it divides `len`.
+    natural: Alignment,
     boundary: Option<Alignment>,
     /// Invariant: what is between two boundaries is `1 << segment_shift` bytes and has that many whole blocks, or
     /// there is no boundary, and the numbers are above any that occurs.
@@ -86,13 +88,16 @@ impl ObjectLayout {
             len,
             capacity: MAX_CHUNK_LEN,
         };
-        if len > MAX_CHUNK_LEN || alignment.get() > LONGEST as u64 {
+        let rounded = match (len as u64).checked_next_multiple_of(alignment.get()) {
+            Some(rounded) => narrow(rounded, LONGEST as u64),
+            None => None,
+        };
+        let Some(len) = rounded else {
             return Err(too_long);
-        }
-        // Neither is above 2^20, so nothing overflows.
-        let len = (len as u64).next_multiple_of(alignment.get());
-        let Some(len) = narrow(len, LONGEST as u64) else {
-            return Err(too_long);
+        };
+        let natural = match Alignment::new(1 << len.trailing_zeros()) {
+            Ok(natural) => natural,
+            Err(error) => return Err(error),
         };
         let eight = max(len.saturating_mul(8).next_power_of_two(), 4096);
         let filled = 1 << len.saturating_mul(MOST).ilog2();
@@ -100,6 +105,7 @@ impl ObjectLayout {
         Ok(Self {
             len,
             by_len: Divisor::new(len),
+            natural,
             boundary: None,
             segment_shift: u32::BITS,
             per_segment: u32::MAX,
@@ -216,17 +222,14 @@ impl ObjectLayout {
     /// What every block's address is a multiple of, and its length: the largest power of two that divides the length.
     #[must_use]
     pub const fn natural(&self) -> Alignment {
-        match Alignment::new(1 << self.len.trailing_zeros()) {
-            Ok(alignment) => alignment,
-            Err(_) => Alignment::ONE,
-        }
+        self.natural
     }
 
     /// The finest boundary that no block crosses, as far as that is known without a look at them; `None` if none is.
     #[must_use]
     pub const fn finest_boundary(&self) -> Option<Alignment> {
-        if self.len.is_power_of_two() {
-            return Some(self.natural());
+        if self.len as u64 == self.natural.get() {
+            return Some(self.natural);
         }
         self.boundary
     }
@@ -294,10 +297,13 @@ impl ObjectLayout {
 
     /// Bytes before a block.
     const fn before(&self, index: u32) -> u64 {
+        if self.segment_shift == u32::BITS {
+            return (index as u64).wrapping_mul(self.len as u64);
+        }
         let segment = self.by_segment.quotient(index);
         let inside = index.wrapping_sub(segment.wrapping_mul(self.per_segment));
-        let bytes = (inside as u64).saturating_mul(self.len as u64);
-        ((segment as u64) << self.segment_shift).saturating_add(bytes)
+        let bytes = (inside as u64).wrapping_mul(self.len as u64);
+        ((segment as u64) << self.segment_shift).wrapping_add(bytes)
     }
 
     /// Which block begins there, in bytes from the first.

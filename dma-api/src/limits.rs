@@ -428,6 +428,26 @@ pub struct Request {
     pub bus_offset: u64,
 }
 
+/// Pages that are aligned: the first of them, and every so many from there on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AlignedPages {
+    /// All ones below the distance, a power of two.
+    mask: u32,
+    first: u32,
+}
+
+impl AlignedPages {
+    /// The highest of them from `low` to `high`, both included.
+    #[inline]
+    pub(crate) const fn highest(self, low: u32, high: u32) -> Option<u32> {
+        let above = high.wrapping_sub(self.first) & self.mask;
+        match high.checked_sub(above) {
+            Some(page) if page >= low => Some(page),
+            _ => None,
+        }
+    }
+}
+
 impl Request {
     /// A request without any limit.
     #[must_use]
@@ -521,6 +541,22 @@ impl Request {
         let here = ones(allowed.saturating_sub(behind));
         let later = shifted(ones(allowed), period.saturating_sub(behind));
         here | repeat(later, period)
+    }
+
+    /// The pages at which the request may begin, counted from the page at `base`, if only an alignment decides that.
+    ///
+    /// For an allocator that judges many runs of pages; [`last_fit`](Self::last_fit) judges one.
+    pub(crate) fn aligned_pages(&self, base: PhysAddr, page: Alignment) -> Option<AlignedPages> {
+        let device = base.get().wrapping_add(self.bus_offset);
+        let alignment = self.alignment.max(page);
+        if self.boundary.is_some() || !page.min(self.alignment).divides(self.bus_offset) {
+            return None;
+        }
+        let beyond = alignment.distance_up(device).checked_div(page.get())?;
+        Some(AlignedPages {
+            mask: u32::try_from(alignment.get().checked_div(page.get())?.checked_sub(1)?).ok()?,
+            first: u32::try_from(beyond).ok()?,
+        })
     }
 
     /// The lowest address at or above `addr` that is a multiple of `unit` and, as the device sees it, of the

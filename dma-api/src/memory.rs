@@ -71,7 +71,8 @@ unsafe impl Send for Block {}
 /// # Implementation safety
 /// * A block that [`allocate`](Self::allocate) returns meets the [`Block::new`] contract until it is given back, is
 ///   at least as long as the request and meets each of its limits ([`Request::first_fit`] decides).
-/// * Every byte of it is zero, those behind the requested length too.
+/// * Every byte of it is zero, those behind the requested length too. Those of
+///   [`allocate_dirty`](Self::allocate_dirty) are initialised, and may have any value; all else is promised of it as well.
 /// * [`free`](Self::free) refuses every block that this very allocator has not handed out or that it has back already;
 ///   CPU address, physical address and length must all match. It is a safe method: anybody may call it with any block.
 /// * Nothing that the allocator relies on is stored inside memory it has handed out.
@@ -123,6 +124,24 @@ pub unsafe trait DmaAllocator {
     /// not now.
     fn allocate(&self, request: &Request) -> Result<Block, Error>;
 
+    /// As [`allocate`](Self::allocate), but the memory may hold what earlier owners left in it: for whoever overwrites all of
+    /// it anyway. What is taken like this is given back as any other block.
+    ///
+    /// An allocator that has no such memory, or does not know the difference, calls [`allocate`](Self::allocate), as this does
+    /// unless it is overridden. One that is made of others passes it on.
+    ///
+    /// # Errors
+    /// As [`allocate`](Self::allocate).
+    ///
+    /// # Safety
+    /// No byte of the block is read by anybody, CPU or device, before it was overwritten: those behind the requested length
+    /// are part of it. What they hold is an earlier owner's, whom nobody has asked. It also need not be the same at two looks:
+    /// a device that does not snoop may have had the memory last, and been proved quiet, so that lines older than what it wrote
+    /// are still cached.
+    unsafe fn allocate_dirty(&self, request: &Request) -> Result<Block, Error> {
+        self.allocate(request)
+    }
+
     /// Takes back what [`allocate`](Self::allocate) returned, whole.
     ///
     /// # Errors
@@ -130,10 +149,14 @@ pub unsafe trait DmaAllocator {
     fn free(&self, block: Block) -> Result<(), Refused<Block>>;
 }
 
-// SAFETY: both methods are those of the allocator behind the reference.
+// SAFETY: all methods are those of the allocator behind the reference.
 unsafe impl<A: DmaAllocator + ?Sized> DmaAllocator for &A {
     fn allocate(&self, request: &Request) -> Result<Block, Error> {
         (**self).allocate(request)
+    }
+    unsafe fn allocate_dirty(&self, request: &Request) -> Result<Block, Error> {
+        // SAFETY: the caller's promise.
+        unsafe { (**self).allocate_dirty(request) }
     }
     fn free(&self, block: Block) -> Result<(), Refused<Block>> {
         (**self).free(block)

@@ -77,7 +77,7 @@ impl ObjectCounts {
 /// free it takes a chunk from the source, which costs what it costs there.
 ///
 /// To give back: three multiplications and, on the average, a look at one slot and a half of a table of twice as many slots as
-/// there can be chunks to find the chunk, never more than there are chunks, and one; and two multiplications to find the block.
+/// there can be chunks to find the chunk, never more than there are chunks, and one; and three multiplications to find the block.
 ///
 /// Nothing depends on how many blocks there are, and nothing is kept inside of them. No lock is held while memory is zeroed
 /// or while the source is asked: interrupt handlers may allocate if they may allocate from the source, and may always give

@@ -10,7 +10,7 @@ use crate::{
 
 /// What a buffer, a ring, or coherent memory goes through.
 ///
-/// The life of a buffer is `Allocated` or `Borrowed`, then any number of transfers (`ForDevice`, `HandedOver`, `ForCpu`,
+/// The life of a buffer is `Allocated`, `AllocatedDirty` or `Borrowed`, then any number of transfers (`ForDevice`, `HandedOver`, `ForCpu`,
 /// `HandedBack`), then `Released` or, if the device owned it, `Quarantined`. Coherent memory has `Published` and
 /// `Unpublished` in the place of transfers. A ring is handed over once and `Opened`; then its entries are used one by one
 /// (`Putting`, `Put`; `Looking`, `Looked`, `Fetched`) until it is taken back whole (`ForCpu`, `HandedBack`). Notices about
@@ -20,6 +20,8 @@ use crate::{
 pub enum Event {
     /// It was made, of memory from one of the machine's allocators, which is all zero. The CPU owns it.
     Allocated,
+    /// As `Allocated`, but the memory holds what earlier owners left in it, which counts as if nothing had been written there.
+    AllocatedDirty,
     /// Memory that belongs to somebody else is about to be lent in place; until it is released nobody else uses it.
     Borrowed,
     /// It is about to be handed over: no maintenance has been issued yet.

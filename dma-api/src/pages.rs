@@ -2,6 +2,8 @@
 
 mod across;
 mod books;
+#[cfg(test)]
+mod bounds;
 mod classes;
 mod entry;
 mod frame;
@@ -21,6 +23,12 @@ use crate::{
 
 /// Most zones that the memory of one pool is divided into.
 pub const MAX_ZONES: usize = 4;
+
+// The number of each list's head, too, is written into entries.
+const _: () = assert!(
+    entries(classes::MOST_PAGES as usize, MAX_ZONES) <= 1 << entry::NUMBER_BITS,
+    "entries have numbers that are not too large for an entry"
+);
 
 /// Entries that the books of so many pages in so many zones need, 8 bytes each.
 ///
@@ -97,7 +105,7 @@ impl<B: Entries> Pages<B> {
     ///
     /// # Errors
     /// [`Error::Misaligned`] if an end of the window is not a multiple of `page`; [`Error::PoolTooLarge`] if there
-    /// are fewer than [`entries`] for it, or if it has more than 2^28 - 2 pages; [`Error::TooManyZones`].
+    /// are fewer than [`entries`] for it, or if it has more than 2^28 - 2^11 pages; [`Error::TooManyZones`].
     pub fn new(
         entries: B,
         window: PhysRange,
@@ -110,7 +118,9 @@ impl<B: Entries> Pages<B> {
 
     /// The same, but that up to `runs` free runs are looked at for one request in one zone.
     ///
-    /// It is the bound of what a call costs. A request for up to 16 pages anywhere never needs more than one. One that is
+    /// It is the bound of what a call costs: besides so many, up to 128 runs are looked at that seem to fit, and a refusal looks at
+    /// as many again to say how long the longest is. That touches at most 3 × (128 + 2 × `runs`) + 40 entries in each zone, where
+    /// up to 16 pages anywhere that one zone has need 16. A request for up to 16 pages anywhere never needs more than one. One that is
     /// aligned, must not cross a boundary or ends inside a zone is refused when so many of the longest runs do not
     /// fit, and so is one for more than 16 pages when none of so many runs of its class is long enough. By default it is 64;
     /// with `u32::MAX` a request is refused only if no free place meets it.
@@ -129,7 +139,7 @@ impl<B: Entries> Pages<B> {
         self.books.take(self.entries.entries(), request)
     }
 
-    /// Frees what [`take`](Self::take) returned, whole. Takes constant time.
+    /// Frees what [`take`](Self::take) returned, whole. Takes constant time: it touches at most 20 entries in each zone.
     ///
     /// # Errors
     /// [`Error::ForeignBlock`] if it does not lie in the window, [`Error::NotAllocated`] if it is not exactly what was

@@ -18,9 +18,9 @@ use crate::{
     error::{Error, Refused},
     handover::{self, Upkeep},
     ledger::{DeviceId, Holding, Origin},
-    limits::Alignment,
+    limits::{Alignment, Request},
     machine::{self, Machine},
-    memory::DmaAllocator,
+    memory::{Block, DmaAllocator},
     observe::{Event, Notice},
 };
 
@@ -38,10 +38,48 @@ impl<M: Machine + Clone> Device<M> {
     #[track_caller]
     pub fn allocate<D: Direction>(&self, len: usize) -> Result<CpuOwned<M, D>, Error> {
         let memory = self.machine().memory();
+        self.buffer(len, Event::Allocated, |request| memory.allocate(request))
+    }
+
+    /// As [`allocate`](Self::allocate), but where the machine's allocator can tell the difference
+    /// ([`DmaAllocator::allocate_dirty`]) the bytes are not zeroed: for buffers that are long, and overwritten from the first
+    /// byte to the last each time.
+    ///
+    /// # Errors
+    /// As [`allocate`](Self::allocate).
+    ///
+    /// # Safety
+    /// No byte is read by anybody, CPU or device, before the CPU has overwritten it in this buffer, or the device in a transfer
+    /// that was taken back:
+    /// * of what is handed over, the device reads only what the CPU has written;
+    /// * of what comes back, only that is read of which the device is known to have written it: a device that writes less than it
+    ///   says leaves the rest as it was. [`received`](CpuOwned::received) and what reads through it are the whole buffer after
+    ///   [`sync_for_cpu`](DeviceOwned::sync_for_cpu);
+    /// * the rounding tail, which goes from the last byte up to the end of its granule and of what the allocator rounded up to,
+    ///   reaches memory as it is, and no handle overwrites it: the device must not look beyond the segment it is told.
+    ///
+    /// Otherwise they see what an earlier owner had there, a key for example. It need not be the same at two looks, which
+    /// the bytes behind a reference must be: a device that does not snoop may have had the memory last, and been proved quiet, so
+    /// that lines older than what it wrote are still cached.
+    #[track_caller]
+    pub unsafe fn allocate_dirty<D: Direction>(&self, len: usize) -> Result<CpuOwned<M, D>, Error> {
+        let memory = self.machine().memory();
+        // SAFETY: the caller's promise; what is behind the buffer's bytes nobody but the hand-over touches.
+        let dirty = |request: &Request| unsafe { memory.allocate_dirty(request) };
+        self.buffer(len, Event::AllocatedDirty, dirty)
+    }
+
+    /// A new buffer of memory that `allocate` finds, and what the machine is told of it.
+    #[track_caller]
+    fn buffer<D: Direction>(
+        &self,
+        len: usize,
+        event: Event,
+        allocate: impl Fn(&Request) -> Result<Block, Error>,
+    ) -> Result<CpuOwned<M, D>, Error> {
         let give_back =
             |block| machine::release(self.machine(), Holding::Whole(block, Origin::Memory));
-        let (block, owned, dma) =
-            self.find_memory(len, |request| memory.allocate(request), give_back)?;
+        let (block, owned, dma) = self.find_memory(len, allocate, give_back)?;
         let bytes = NonNull::slice_from_raw_parts(block.memory().cast(), len);
         // SAFETY: the block is the buffer's own from here on, `find_memory` found `owned` to be whole granules of it
         // with all of `bytes`, and translated `dma` from `bytes`.
@@ -54,7 +92,7 @@ impl<M: Machine + Clone> Device<M> {
                 Holding::Whole(block, Origin::Memory),
             )
         };
-        buffer.tell(Event::Allocated, Location::caller());
+        buffer.tell(event, Location::caller());
         Ok(buffer)
     }
 }
@@ -216,7 +254,8 @@ impl<M: Machine, D: Direction> CpuOwned<M, D> {
         self.mapping.memory.len()
     }
 
-    /// The bytes, to fill them. What stays unwritten keeps its value, which is zero in a new buffer.
+    /// The bytes, to fill them. What stays unwritten keeps its value, which is zero in a new buffer, unless that was made
+    /// [dirty](Device::allocate_dirty).
     #[must_use]
     pub const fn as_mut_slice(&mut self) -> &mut [u8] {
         // SAFETY: the CPU owns the memory (S1), and the invariant of `memory`.

@@ -329,6 +329,9 @@ fn a_request_goes_to_the_first_that_meets_it_and_its_block_back_there() {
     assert_eq!(composed.allocate(&request(100)), Ok((1, 64..192)));
     assert_eq!(composed.allocate(&request(64)), Ok((0, 64..128)));
     assert_eq!(composed.allocate(&request(64)), Ok((1, 192..256)));
+    // The second's block, which the first is offered before; then one of the first's.
+    composed.free_one(2);
+    assert_eq!(composed.allocate(&request(100)), Ok((1, 64..192)));
     composed.free_one(1);
     assert_eq!(composed.allocate(&request(64)), Ok((0, 0..64)));
 }
@@ -371,7 +374,7 @@ fn a_cpu_begins_with_its_own_and_goes_on_around_the_end() {
     };
     assert_eq!(composed.allocate(&request(1)), Err(exhausted));
     // Wherever it is given back, it goes to its own.
-    CPU.set(usize::MAX);
+    CPU.set(usize::MAX - 1);
     composed.free_one(1);
     assert_eq!(composed.allocate(&request(1)), Ok((0, 0..64)));
 }

@@ -166,6 +166,18 @@ fn machine(fills_speculatively: bool) -> SimMachine {
 }
 
 #[test]
+fn a_buffer_that_is_not_zeroed_is_told_of_as_such() {
+    let machine = machine(true);
+    let watching = Watching::new(&machine);
+    let device = watching.device(NO_SNOOP);
+
+    // SAFETY: nobody reads it.
+    drop(unsafe { device.allocate_dirty::<FromDevice>(100) }.unwrap());
+    let expected = [Memory(Event::AllocatedDirty), Memory(Event::Released)];
+    assert_eq!(watching.seen(), expected);
+}
+
+#[test]
 fn a_transfer_is_told_before_and_after_its_maintenance_and_barriers() {
     let machine = machine(true);
     let watching = Watching::new(&machine);

@@ -17,6 +17,8 @@ const PAGE: u64 = 4096;
 struct Bench {
     pages: Pages<&'static mut [PageEntry]>,
     window: PhysRange,
+    /// Whether a request is refused only if no free place meets it.
+    thorough: bool,
     taken: Vec<PhysRange>,
 }
 
@@ -34,15 +36,16 @@ fn books(pages: usize, zones: usize) -> &'static mut [PageEntry] {
 }
 
 impl Bench {
-    fn new(base: u64, pages: u64, limits: &[u64]) -> Self {
+    fn new(base: u64, pages: u64, limits: &[u64], patience: u32) -> Self {
         let window = range(base, pages * PAGE);
         let limits: Vec<_> = limits.iter().map(|limit| PhysAddr::new(*limit)).collect();
         let storage = books(usize::try_from(pages).unwrap(), MAX_ZONES);
         let pages = Pages::new(storage, window, alignment(PAGE), &limits).unwrap();
-        let pages = pages.with_patience(u32::MAX);
+        let pages = pages.with_patience(patience);
         Self {
             pages,
             window,
+            thorough: patience == u32::MAX,
             taken: Vec::new(),
         }
     }
@@ -102,10 +105,22 @@ impl Bench {
             }
             Err(error) => {
                 let place = self.places(request).find(|place| self.is_free(*place));
-                assert_eq!(place, None, "{request:?}: {error}");
+                assert!(
+                    place.is_none() || self.may_miss(request),
+                    "{request:?}: {error} {place:?}"
+                );
                 let len = request.len.get();
+                let longest = usize::try_from(self.free().1).unwrap();
+                let largest_free = match error {
+                    // Of runs that are about as long not all were looked at.
+                    Error::Exhausted { largest_free, .. } if !self.thorough => {
+                        assert!(largest_free <= longest);
+                        assert!(largest_free.saturating_mul(17) >= longest.saturating_mul(15));
+                        largest_free
+                    }
+                    _ => longest,
+                };
                 let expected = if self.places(request).next().is_some() {
-                    let largest_free = usize::try_from(self.free().1).unwrap();
                     Error::Exhausted { len, largest_free }
                 } else {
                     let capacity = usize::try_from(self.window.len_bytes()).unwrap();
@@ -116,6 +131,18 @@ impl Bench {
         }
         self.agree();
         found.ok()
+    }
+
+    /// Whether the books may say that there is no place though there is one: they lose their patience only with what
+    /// not every run of the length fits, and with more than 16 pages.
+    fn may_miss(&self, request: &Request) -> bool {
+        let whole = request.lowest <= self.window.start() && request.highest >= self.window.last();
+        let easy = whole
+            && request.alignment <= alignment(PAGE)
+            && request.boundary.is_none()
+            && request.alignment.divides(request.bus_offset);
+        let short = request.len.get() as u64 <= 16 * PAGE;
+        !(self.thorough || easy && short)
     }
 
     fn give(&mut self, index: usize) {
@@ -206,10 +233,15 @@ fn step(pages: u64) -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig {
+        cases: 2000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn books_hand_out_what_trying_every_place_finds(
+        patience in prop_oneof![2 => Just(u32::MAX), 1 => 0..4_u32],
         (pages, base, limits, steps) in (1..100_u64, prop_oneof![Just(0), Just(0x7_f000), Just(0x8000_0000)])
             .prop_flat_map(|(pages, base)| (
                 Just(pages),
@@ -218,7 +250,7 @@ proptest! {
                 vec(step(pages), 1..80),
             ))
     ) {
-        let mut bench = Bench::new(base, pages, &limits);
+        let mut bench = Bench::new(base, pages, &limits, patience);
         for step in steps {
             match step {
                 Step::Take { bytes, align, low, high, boundary, offset } => {

@@ -149,7 +149,7 @@ impl SimMachine {
             .map_or(Mapping::Cached(0), |(mapping, _)| mapping);
         let ring = |turn, at, len| Step::Ring { turn, at, len };
         let step = match notice.event {
-            Event::Allocated | Event::Borrowed => Step::Use {
+            Event::Allocated | Event::AllocatedDirty | Event::Borrowed => Step::Use {
                 mapping,
                 at,
                 len: whole,

@@ -16,9 +16,12 @@ pub(crate) fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// The whole workspace has the one format.
+/// The whole workspace has the one format, and the fuzz targets too.
 pub(crate) fn format() -> Result<()> {
-    run("fmt", &["fmt", "--all", "--check"]).map(drop)
+    run("fmt", &["fmt", "--all", "--check"])?;
+    // A workspace of its own.
+    let apart = ["--manifest-path", "fuzz/Cargo.toml"];
+    run("fmt-fuzz", &[&["fmt", "--check"][..], &apart].concat()).map(drop)
 }
 
 /// Every target of every package is free of warnings.
@@ -94,7 +97,7 @@ fn run(name: &str, arguments: &[&str]) -> Result<String> {
 }
 
 /// The sum over all test programs of `test result: ok. 12 passed; …`.
-fn tests_passed(output: &str) -> usize {
+pub(crate) fn tests_passed(output: &str) -> usize {
     let results = output
         .lines()
         .filter_map(|line| line.strip_prefix("test result: ok. "));

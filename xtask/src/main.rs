@@ -27,6 +27,8 @@ mod toolchain;
 
 mod host;
 
+mod race;
+
 mod setup;
 
 mod cross;
@@ -74,6 +76,8 @@ mod trace;
 mod bench;
 
 mod steps;
+
+mod fuzz;
 
 mod suite;
 
@@ -127,6 +131,16 @@ enum Command {
         /// One machine, or `all`.
         #[arg(long, default_value = "all", value_parser = parse_machines)]
         machine: Machines,
+    },
+    /// Runs the thread tests of the pools under a tool that reports races, which must be seen to report one.
+    Race,
+    /// Feeds a fuzzer's inputs to pools and to their model, which must agree.
+    Fuzz {
+        /// One target; by default each in turn.
+        target: Option<String>,
+        /// How long each runs.
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1440))]
+        minutes: u32,
     },
     /// Builds the images only.
     Image {
@@ -219,6 +233,8 @@ fn main() -> ExitCode {
         }
         Command::Seeds { machine } => suite::seeds_only(&machine.0),
         Command::Devices { machine } => suite::devices_only(&machine.0),
+        Command::Race => suite::races_only(),
+        Command::Fuzz { target, minutes } => fuzz::run_targets(minutes, target.as_deref()),
         Command::Image { machine } => demo::build_only(&machine.0),
         Command::Golden { bless, target } => golden::run(bless, target),
         Command::Mutants {

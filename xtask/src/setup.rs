@@ -12,6 +12,7 @@ use crate::machine::Machine;
 use crate::packages::{self, Packages};
 use crate::process::{answer, answer_within};
 use crate::program::Program;
+use crate::race::{self, Detector};
 use crate::toolchain::{self, Search, Toolchain};
 
 /// Something is missing and cannot be installed here.
@@ -40,6 +41,9 @@ impl fmt::Display for Missing {
         }
         if self.what.contains(VALGRIND) {
             return write!(text, "{VALGRIND} on the PATH");
+        }
+        if self.what.contains(race::DETECTOR) {
+            return write!(text, "{}", race::INSTRUCTION);
         }
         write!(
             text,
@@ -163,6 +167,24 @@ pub(crate) fn prepare(machines: &[&Machine]) -> Result<Toolchain, Missing> {
     }
 }
 
+/// What finds races in programs of that compiler.
+///
+/// # Errors
+///
+/// [`Missing`] as in [`prepare`].
+pub(crate) fn prepare_races(toolchain: &Toolchain) -> Result<Detector, Missing> {
+    if let Some(detector) = Detector::find(toolchain) {
+        return Ok(detector);
+    }
+    let package = Detector::package(toolchain);
+    let attempt = obtain(&mut Packages::default(), [package.as_str()].into_iter());
+    Detector::find(toolchain).ok_or_else(|| Missing {
+        what: BTreeSet::from([race::DETECTOR]),
+        packages: BTreeSet::from([package]),
+        attempt,
+    })
+}
+
 /// Those of `machines` of which there is no emulator.
 pub(crate) fn absent_emulators<'a>(machines: &[&'a Machine]) -> Vec<&'a Machine> {
     let absent = |machine: &&Machine| Program::find(machine.emulator).is_none();
@@ -217,7 +239,7 @@ fn add_to_rustup(components: &[&str]) -> bool {
 
 /// Installs what is named, or unpacks it beside what is installed, and says what went wrong if all was in vain.
 ///
-/// Only for programs that are looked for with [`Program::find`].
+/// Only for what is looked for among [`beside::trees`], too: programs with [`Program::find`], and [`Detector::find`].
 fn obtain<'a>(manager: &mut Packages, names: impl Iterator<Item = &'a str>) -> Option<String> {
     let names: BTreeSet<String> = names.map(str::to_owned).collect();
     if names.is_empty() {
@@ -290,5 +312,15 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("rustup"), "{text}");
+        let missing = Missing {
+            what: BTreeSet::from([race::DETECTOR]),
+            packages: BTreeSet::from(["libclang-rt-22-dev".to_owned()]),
+            attempt: None,
+        };
+        let text = missing.to_string();
+        assert!(
+            text.contains(" libclang-rt-22-dev\nelsewhere: a toolchain"),
+            "{text}"
+        );
     }
 }

@@ -14,7 +14,7 @@ use crate::seeds::{self, Bench};
 use crate::steps::Steps;
 use crate::target::{Host, TARGETS, Target};
 use crate::toolchain::Toolchain;
-use crate::{cross, demo, guest, host, layering, setup};
+use crate::{cross, demo, guest, host, layering, race, setup};
 
 /// The disk of the machines' demonstrations here: more than one transfer, and a byte in a sector of its own.
 const DISK_LENGTH: u64 = (1 << 20) + 1;
@@ -47,11 +47,20 @@ pub(crate) fn run() -> Result<bool> {
 
     match &toolchain {
         Some(toolchain) => {
+            check_races(&mut steps, toolchain);
             check_targets(&mut steps, toolchain);
             check_machines(&mut steps, toolchain);
         }
         None => println!("no target and no machine was checked: the set-up failed"),
     }
+    Ok(steps.finish())
+}
+
+/// The command that only looks for races.
+pub(crate) fn races_only() -> Result<bool> {
+    let toolchain = setup::prepare(&[])?;
+    let mut steps = Steps::default();
+    check_races(&mut steps, &toolchain);
     Ok(steps.finish())
 }
 
@@ -81,6 +90,21 @@ pub(crate) fn devices_only(machines: &[&'static Machine]) -> Result<bool> {
         check_devices(&mut steps, machine, image.as_deref(), pattern.as_ref());
     }
     Ok(steps.finish())
+}
+
+/// Runs the thread tests under a tool that must be seen to find a race, and then finds none.
+fn check_races(steps: &mut Steps, toolchain: &Toolchain) {
+    let detector = steps.run("race detector", || {
+        let detector = setup::prepare_races(toolchain)?;
+        Ok((detector, String::new()))
+    });
+    let Some(detector) = detector else {
+        return;
+    };
+    steps.check("race on purpose is reported", || {
+        race::on_purpose(toolchain, &detector)
+    });
+    steps.check("race", || race::tests(toolchain, &detector));
 }
 
 fn check_targets(steps: &mut Steps, toolchain: &Toolchain) {

@@ -1,5 +1,6 @@
 //! A compiler for other targets: Debian's, or one of rustup's that has the standard library's source.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,7 +31,8 @@ pub(crate) struct Version {
     pub(crate) release: String,
     /// The first number of its LLVM's version, which a linker for it should share.
     pub(crate) llvm: String,
-    host: String,
+    /// What it calls the system it runs on.
+    pub(crate) host: String,
 }
 
 /// What a search found.
@@ -98,6 +100,17 @@ impl Toolchain {
             linker,
             version,
         })
+    }
+
+    /// The linker of LLVM.
+    pub(crate) fn linker(&self) -> &Path {
+        &self.linker
+    }
+
+    /// Where the libraries are that the compiler brings for its own system.
+    pub(crate) fn libraries(&self) -> Option<PathBuf> {
+        let (version, sysroot) = inspect(&self.rustc)?;
+        Some(sysroot.join("lib/rustlib").join(version.host).join("lib"))
     }
 
     /// A cargo command for other targets; all of them share one target directory.
@@ -190,6 +203,16 @@ fn inspect(rustc: &Path) -> Option<(Version, PathBuf)> {
     Some((version, PathBuf::from(sysroot)))
 }
 
+/// Whether a compiler whose own libraries are in that folder has the run-time library of that sanitizer among them.
+pub(crate) fn has_sanitizer(libraries: &Path, name: &str) -> bool {
+    let Ok(entries) = fs::read_dir(libraries) else {
+        return false;
+    };
+    let end = format!("_rt.{name}.a");
+    let mut names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.any(|name| name.starts_with("librustc") && name.ends_with(&end))
+}
+
 fn has_source(sysroot: &Path) -> bool {
     sysroot
         .join("lib/rustlib/src/rust/library/core/src/lib.rs")
@@ -219,5 +242,18 @@ mod tests {
         assert!(numbers("1.63.0") < numbers("1.95"));
         assert_eq!(numbers("1.97.0-nightly"), Some((1, 97)));
         assert_eq!(numbers("one"), None);
+    }
+
+    #[test]
+    fn a_sanitizers_library_is_known_by_its_name() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let has = || has_sanitizer(folder.path(), "tsan");
+
+        assert!(!has());
+        fs::write(folder.path().join("librustc-stable_rt.asan.a"), "").expect("a file");
+        assert!(!has());
+        fs::write(folder.path().join("librustc-stable_rt.tsan.a"), "").expect("a file");
+        assert!(has());
+        assert!(!has_sanitizer(&folder.path().join("none"), "tsan"));
     }
 }

@@ -27,6 +27,14 @@ unsafe impl<M: Machine, const N: usize, S: Sink> DmaAllocator for Checked<M, N, 
     }
 
     #[track_caller]
+    unsafe fn allocate_dirty(&self, request: &Request) -> Result<Block, Error> {
+        let caller = Location::caller();
+        // SAFETY: the caller's promise.
+        let block = unsafe { self.inside.memory().allocate_dirty(request) };
+        self.handed_out(block, caller)
+    }
+
+    #[track_caller]
     fn free(&self, block: Block) -> Result<(), Refused<Block>> {
         let give_back = |block| self.inside.memory().free(block);
         self.take_back(block, give_back, Location::caller())

@@ -76,7 +76,11 @@ impl State {
             | Event::Looking { .. }
             | Event::Looked { .. }
             | Event::Fetched { .. } => Self::Ring,
-            Event::Allocated | Event::Borrowed | Event::Split { .. } | Event::Released => self,
+            Event::Allocated
+            | Event::AllocatedDirty
+            | Event::Borrowed
+            | Event::Split { .. }
+            | Event::Released => self,
         }
     }
 }
@@ -151,11 +155,13 @@ pub(super) struct Life {
     pub(super) steps: Steps,
     /// What the bytes were when it was handed over.
     pub(super) sums: Option<Sums>,
+    /// Whether its bytes may still differ from one look to the next, since old lines of somebody else's transfer are cached.
+    pub(super) is_stale: bool,
     pub(super) caller: Option<&'static Location<'static>>,
 }
 
 impl Life {
-    /// What begins with an [`Event::Allocated`] or [`Event::Borrowed`].
+    /// What begins with an [`Event::Allocated`], [`Event::AllocatedDirty`] or [`Event::Borrowed`].
     pub(super) fn begin(notice: &Notice) -> Self {
         let state = match notice.direction {
             Some(_) => State::CpuOwned,
@@ -171,6 +177,7 @@ impl Life {
             state,
             steps: Steps::default(),
             sums: None,
+            is_stale: notice.event == Event::AllocatedDirty,
             caller: notice.caller,
         }
     }

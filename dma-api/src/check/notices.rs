@@ -41,7 +41,7 @@ impl<const N: usize> Tables<N> {
                 caller,
             });
         }
-        if let Event::Allocated | Event::Borrowed = event {
+        if let Event::Allocated | Event::AllocatedDirty | Event::Borrowed = event {
             return self.begin(notice, now, found);
         }
 
@@ -95,7 +95,7 @@ impl<const N: usize> Tables<N> {
     ) {
         match event {
             Event::ForDevice => {
-                life.sums = now.sums;
+                life.sums = now.sums.filter(|_| !life.is_stale);
                 life.steps = Default::default();
                 let (subject, granule) = (life.subject(), now.granule);
                 if life.is_written_behind_caches() && in_granules(life.phys, granule) != life.phys {
@@ -113,6 +113,8 @@ impl<const N: usize> Tables<N> {
             Event::HandedBack { written } => {
                 judge_steps(&life, Edge::ForCpu, now.fills, found);
                 judge_what_was_written(&life, written, now, found);
+                // Its lines were discarded.
+                life.is_stale &= !(life.maintained && life.device_writes());
             }
             Event::Split { at } => {
                 if let Some((first, second)) = life.split(at) {
@@ -142,7 +144,7 @@ impl<const N: usize> Tables<N> {
                 life.steps = Default::default();
             }
             Event::Released => return,
-            Event::Quarantined | Event::Allocated | Event::Borrowed => {}
+            Event::Quarantined | Event::Allocated | Event::AllocatedDirty | Event::Borrowed => {}
         }
         self.follow(life);
     }

@@ -288,28 +288,28 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_behind_the_last_block_is_none() {
+    fn what_lies_behind_the_last_block_is_no_block() {
         let mut page = Page([0; LEN]);
-        // Blocks of 4 bytes: 64 are used, and as many are not.
-        let layout = ObjectLayout::new(4, Alignment::ONE).and_then(|layout| layout.chunks_of(LEN));
-        let (layout, memory) = (layout.unwrap(), NonNull::from(&mut page.0));
-        // SAFETY: the page is the test's, which does not look at it.
-        let chunk = unsafe { Block::new(memory, PhysAddr::new(0)) }.unwrap();
-        let mut books = Books::<1>::new();
-        assert!(books.adopt(&layout, chunk).is_ok());
-        // SAFETY: the 64th block and the 65th are inside of the page.
-        let start = |index: usize| unsafe { memory.cast::<u8>().add(4 * index) };
-        let block = |index: usize| {
-            let (memory, phys) = (start(index), PhysAddr::new(4 * index as u64));
+        let (layout, mut books) = books(&mut page);
+        let first = books.take(&layout, &request()).unwrap();
+        let nth = |index: usize| {
+            let start = first.0.cast::<u8>().as_ptr().wrapping_add(96 * index);
+            let memory = NonNull::slice_from_raw_parts(NonNull::new(start).unwrap(), 96);
+            let phys = first.1.checked_add(96 * index as u64).unwrap();
             // SAFETY: nobody looks at the block.
-            unsafe { Block::new(NonNull::slice_from_raw_parts(memory, 4), phys) }.unwrap()
+            unsafe { Block::new(memory, phys) }.unwrap()
         };
-        for _ in 0..64 {
+        for _ in 1..5 {
             assert!(books.take(&layout, &request()).is_ok());
         }
 
-        let behind = Error::NotAllocated { phys: 256, len: 4 };
-        assert_eq!(books.give_back(&layout, &block(64)), Err(behind));
-        assert_eq!(books.give_back(&layout, &block(63)), Ok(()));
+        // There would be room for a third of it.
+        let behind = Error::NotAllocated {
+            phys: 0x8000_03e0,
+            len: 96,
+        };
+        assert_eq!(books.give_back(&layout, &nth(5)), Err(behind));
+        assert_eq!(books.give_back(&layout, &nth(4)), Ok(()));
+        assert_eq!(books.counts().in_use, 4);
     }
 }

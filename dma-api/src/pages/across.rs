@@ -28,7 +28,7 @@ impl Books {
         for zone in self.zones.iter_mut().take(self.count) {
             let (low, high) = (at.max(zone.first), end.min(zone.end));
             if low < high {
-                let run = zone.run_at_edge(table, high);
+                let run = zone.run_at_edge(table, low);
                 zone.carve(table, run, low, high.wrapping_sub(low));
                 table.at(low).set_state(State::INSIDE);
             }
@@ -62,7 +62,7 @@ impl Books {
         match self.fit(whole, wanted) {
             None => Error::NeverFits { len, capacity },
             Some(_) => {
-                let largest_free = size(self.largest_free(table.0, self.patience));
+                let largest_free = size(self.largest_free(table.0, self.patience.max(1)));
                 Error::Exhausted { len, largest_free }
             }
         }

@@ -12,12 +12,12 @@ use super::{
 use crate::{
     addr::{PhysAddr, PhysRange},
     error::Error,
-    limits::{Alignment, Request},
+    limits::{AlignedPages, Alignment, Request},
 };
 
 /// For a request that not every run of its length fits: of how many runs of one class it is seen whether it fits,
 /// and of how many in all, before a run is taken that is so long that it fits there anyway.
-const FEW: (u32, u32) = (2, 8);
+const FEW: (u32, u32) = (2, 64);
 
 /// How many runs at most are looked at for one request in one zone, unless the owner says otherwise.
 pub(super) const PATIENCE: u32 = 64;
@@ -51,7 +51,9 @@ pub(super) struct Wanted<'r> {
     pub(super) ample: u32,
     /// As many bytes as were asked for.
     pub(super) len: usize,
-    /// The request, if there is more to it.
+    /// The pages it may begin with, if that is not every one and depends on nothing but its alignment.
+    aligned: Option<AlignedPages>,
+    /// The request, if there is more to it than all of the above.
     pub(super) request: Option<&'r Request>,
 }
 
@@ -91,6 +93,11 @@ impl Books {
             return Err(Error::PoolTooLarge { units, capacity });
         }
 
+        // They may be those of a pool that is no more. New ones are not stored to.
+        let used = |entry: &&PageEntry| entry.state() != State::INSIDE;
+        for entry in entries.iter().take(units).filter(used) {
+            entry.set_state(State::INSIDE);
+        }
         let table = Table(entries);
         let mut books = Self {
             frame: Frame {
@@ -173,12 +180,15 @@ impl Books {
         if pages == 0 {
             return Err(Error::ZeroLength);
         }
+        let len = size(self.frame.bytes(pages));
+        let pages = pages.min(self.frame.pages.wrapping_add(1));
         let wanted = Wanted {
             pages,
             low: 0,
             high: self.frame.pages,
             ample: pages,
-            len: size(u64::from(pages) << self.frame.shift),
+            len,
+            aligned: None,
             request: None,
         };
         self.take_with_care(Table(entries), &wanted)
@@ -222,7 +232,8 @@ impl Books {
         first: u32,
         pages: u32,
     ) -> Result<Claimed, Error> {
-        if first < self.frame.pages
+        // No pages are no block's, so if there are that many behind it the first is one.
+        if u64::from(first).wrapping_add(u64::from(pages)) <= u64::from(self.frame.pages)
             && Table(entries).at(first).state() == State::new(State::TAKEN, pages)
         {
             return Ok(Claimed { first, pages });
@@ -337,7 +348,7 @@ impl Books {
         let len = request.len.get() as u64;
         // Rounded up without a carry, since it is not 0.
         let pages = (len.wrapping_sub(1) >> self.frame.shift).wrapping_add(1);
-        let pages = narrow(pages.min(u64::from(u32::MAX)));
+        let pages = narrow(pages.min(u64::from(self.frame.pages).wrapping_add(1)));
         let start = self.frame.memory.start().get();
         let mut wanted = Wanted {
             pages,
@@ -345,6 +356,7 @@ impl Books {
             high: self.frame.pages,
             ample: pages,
             len: request.len.get(),
+            aligned: None,
             request: None,
         };
         if request.lowest.get() > start {
@@ -359,6 +371,7 @@ impl Books {
         }
         if !self.is_easy(request) {
             wanted.request = Some(request);
+            wanted.aligned = request.aligned_pages(self.frame.memory.start(), self.frame.page);
             let aligned = request.alignment.max(self.frame.page).get() >> self.frame.shift;
             let ample = u64::from(pages).saturating_add(aligned).saturating_sub(1);
             wanted.ample = narrow(ample.min(u64::from(self.frame.pages)));
@@ -389,9 +402,12 @@ impl Books {
     pub(super) fn fit(&self, run: FreeRun, wanted: &Wanted<'_>) -> Option<u32> {
         let low = run.first.max(wanted.low);
         let high = run.first.wrapping_add(run.pages).min(wanted.high);
-        let room = high.checked_sub(low)?.checked_sub(wanted.pages)?;
+        let highest = high.checked_sub(wanted.pages).filter(|at| *at >= low)?;
+        if let Some(aligned) = wanted.aligned {
+            return aligned.highest(low, highest);
+        }
         let Some(request) = wanted.request else {
-            return Some(low.wrapping_add(room));
+            return Some(highest);
         };
         let free = self.frame.range(low, high.wrapping_sub(low));
         let rounded = self.rounded(request)?;

@@ -10,8 +10,8 @@ const BIAS: u32 = (1 << STEP_BITS) - 1;
 /// Runs of up to so many pages are alone in their class, whose number is one below.
 pub(crate) const EXACT: u32 = 1 << STEP_BITS;
 
-/// Most pages a run may have.
-pub(crate) const MOST_PAGES: u32 = (1 << 28) - 2;
+/// Most pages a run may have: so many that the heads of all lists behind their entries have numbers below 2^28 too.
+pub(crate) const MOST_PAGES: u32 = (1 << 28) - (1 << 11);
 
 /// The classes of all runs up to [`MOST_PAGES`].
 pub(crate) const CLASSES: u32 = class_of(MOST_PAGES) + 1;
@@ -39,6 +39,14 @@ pub(crate) const fn class_of(pages: u32) -> u32 {
     (step << STEP_BITS) + (biased >> step) - (1 << STEP_BITS)
 }
 
+/// Whether both lengths, of which `more` is not below `less`, belong to one class.
+#[inline(always)]
+#[expect(clippy::arithmetic_side_effects, reason = "as in `class_of`")]
+pub(crate) const fn are_alike(less: u32, more: u32) -> bool {
+    let step = (more + BIAS).ilog2() - STEP_BITS;
+    (less + BIAS) >> step == (more + BIAS) >> step
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +61,16 @@ mod tests {
             last = class;
         }
         assert_eq!(class_of(MOST_PAGES) + 1, CLASSES);
+    }
+
+    #[test]
+    fn lengths_are_alike_if_their_classes_are_the_same() {
+        for less in 1..600 {
+            for more in less..1200 {
+                let same = class_of(less) == class_of(more);
+                assert_eq!(are_alike(less, more), same, "{less} {more}");
+            }
+        }
     }
 
     #[test]

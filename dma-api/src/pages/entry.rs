@@ -81,7 +81,7 @@ impl fmt::Debug for PageEntry {
 pub(crate) struct State(u32);
 
 /// Bits of the number in a [`State`].
-const NUMBER_BITS: u32 = 28;
+pub(super) const NUMBER_BITS: u32 = 28;
 
 impl State {
     /// Neither the first nor the last page of a free run, nor the first of a block.

@@ -5,7 +5,7 @@
 )]
 
 use super::{
-    classes::{CLASSES, EXACT, class_of},
+    classes::{CLASSES, EXACT, are_alike, class_of},
     entry::{PageEntry, State},
     frame::narrow,
 };
@@ -21,6 +21,8 @@ impl<'a> Table<'a> {
     /// The entry of a page, or of a list's head.
     #[inline(always)]
     pub(crate) fn at(self, index: u32) -> &'a PageEntry {
+        #[cfg(test)]
+        super::bounds::touch();
         debug_assert!((index as usize) < self.0.len(), "{index}");
         // SAFETY: an index is a page's number that was compared with how many there are, or was read from an entry.
         // Nobody but the books writes to entries (S10), which their owner gave away, and they write such numbers only.
@@ -84,33 +86,32 @@ impl Zone {
     /// list of greater lengths is not empty; or else each run of that one list is looked at.
     #[inline(always)]
     pub(crate) fn take(&mut self, table: Table<'_>, pages: u32, patience: u32) -> Option<u32> {
-        let (run, class) = if pages <= EXACT {
-            let class = self.filled_from(pages.wrapping_sub(1))?;
-            (self.front(table, class), class)
+        let run = if pages <= EXACT {
+            self.front(table, self.filled_from(pages.wrapping_sub(1))?)
         } else {
             self.find_long(table, pages, patience)?
         };
         let rest = run.pages.wrapping_sub(pages);
-        self.shrink(table, run, class, rest);
+        self.shrink(table, run, rest);
         let at = run.first.wrapping_add(rest);
         table.at(at).set_state(State::new(State::TAKEN, pages));
         Some(at)
     }
 
-    /// A run of more than [`EXACT`] pages, and its class.
+    /// A run of at least so many pages, more than [`EXACT`].
     #[inline]
-    fn find_long(&self, table: Table<'_>, pages: u32, patience: u32) -> Option<(FreeRun, u32)> {
+    fn find_long(&self, table: Table<'_>, pages: u32, patience: u32) -> Option<FreeRun> {
         let tight = class_of(pages);
         let class = self.filled_from(tight)?;
         let front = self.front(table, class);
         if front.pages >= pages {
-            return Some((front, class));
+            return Some(front);
         }
         if let Some(class) = self.filled_from(tight.wrapping_add(1)) {
-            return Some((self.front(table, class), class));
+            return Some(self.front(table, class));
         }
         let mut runs = self.runs(table, tight).take(patience as usize);
-        Some((runs.find(|run| run.pages >= pages)?, tight))
+        runs.find(|run| run.pages >= pages)
     }
 
     /// Takes the pages `at..at + pages` out of a free run that holds them.
@@ -119,7 +120,7 @@ impl Zone {
         let front = at.wrapping_sub(run.first);
         let behind = at.wrapping_add(pages);
         let back = run.first.wrapping_add(run.pages).wrapping_sub(behind);
-        self.shrink(table, run, class_of(run.pages), front);
+        self.shrink(table, run, front);
         if back != 0 {
             self.link(table, behind, back);
         }
@@ -150,7 +151,7 @@ impl Zone {
                 let start = first.wrapping_sub(before);
                 whole = whole.wrapping_add(before);
                 table.at(first).set_state(State::INSIDE);
-                if before > EXACT && class_of(before) == class_of(whole) {
+                if before > EXACT && are_alike(before, whole) {
                     table.at(first.wrapping_sub(1)).set_state(State::INSIDE);
                     return set_length(table, start, whole);
                 }
@@ -258,11 +259,11 @@ impl Zone {
         }
     }
 
-    /// The free run that ends with the zone, if that is where `end` is, or else begins with it.
-    pub(crate) fn run_at_edge(&self, table: Table<'_>, end: u32) -> FreeRun {
-        if end == self.end {
-            let pages = self.free_before_end(table);
-            let first = end.wrapping_sub(pages);
+    /// The free run that ends with the zone, if page `low` is in it, or else the one that begins with the zone.
+    pub(crate) fn run_at_edge(&self, table: Table<'_>, low: u32) -> FreeRun {
+        let pages = self.free_before_end(table);
+        let first = self.end.wrapping_sub(pages);
+        if first <= low {
             return FreeRun { first, pages };
         }
         FreeRun {
@@ -339,9 +340,9 @@ impl Zone {
 
     /// A run keeps its lowest `rest` pages; the others are no free run's any more.
     #[inline(always)]
-    fn shrink(&mut self, table: Table<'_>, run: FreeRun, class: u32, rest: u32) {
+    fn shrink(&mut self, table: Table<'_>, run: FreeRun, rest: u32) {
         let last = run.first.wrapping_add(run.pages).wrapping_sub(1);
-        if rest > EXACT && class_of(rest) == class {
+        if rest > EXACT && are_alike(rest, run.pages) {
             table.at(last).set_state(State::INSIDE);
             return set_length(table, run.first, rest);
         }

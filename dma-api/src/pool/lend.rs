@@ -35,6 +35,7 @@ impl<B: Entries> Pool<B> {
     ///
     /// # Errors
     /// [`Error::NotLent`] if one of them is not lent to it now, also because it is being taken back; then nothing was changed.
+    /// [`Error::NoMemory`] before the pool has been given its memory.
     ///
     /// # Safety
     /// Nobody uses the pages any more.
@@ -64,22 +65,9 @@ impl<B: Entries> Pool<B> {
     pub unsafe fn allocate_reclaiming(
         &self,
         request: &Request,
-        mut reclaim: impl FnMut(PhysRange) -> Result<(), StillInUse>,
+        reclaim: impl FnMut(PhysRange) -> Result<(), StillInUse>,
     ) -> Result<Block, Error> {
-        let (mut from, mut refused) = (0, None);
-        loop {
-            match self.take_or_hold(request, from)? {
-                Found::Free(taken) => return self.zeroed(taken),
-                Found::Held(place) => match self.reclaim_all(place, &mut reclaim) {
-                    Ok(taken) => return self.zeroed(taken),
-                    Err(busy) => {
-                        from = busy.first.wrapping_add(busy.pages);
-                        refused = Some(self.refusal(request, busy, refused));
-                    }
-                },
-                Found::Nothing(error) => return Err(refused.unwrap_or(error)),
-            }
-        }
+        self.zeroed(self.take_reclaiming(request, reclaim)?)
     }
 
     /// An allocator of the same memory that takes back pages from the OS where free memory does not suffice.
@@ -94,6 +82,28 @@ impl<B: Entries> Pool<B> {
         Reclaiming {
             pool: self,
             reclaim,
+        }
+    }
+
+    /// Takes pages that meet the request, from the OS where free memory does not suffice.
+    fn take_reclaiming(
+        &self,
+        request: &Request,
+        mut reclaim: impl FnMut(PhysRange) -> Result<(), StillInUse>,
+    ) -> Result<Taken, Error> {
+        let (mut from, mut refused) = (0, None);
+        loop {
+            match self.take_or_hold(request, from)? {
+                Found::Free(taken) => return Ok(taken),
+                Found::Held(place) => match self.reclaim_all(place, &mut reclaim) {
+                    Ok(taken) => return Ok(taken),
+                    Err(busy) => {
+                        from = busy.first.wrapping_add(busy.pages);
+                        refused = Some(self.refusal(request, busy, refused));
+                    }
+                },
+                Found::Nothing(error) => return Err(refused.unwrap_or(error)),
+            }
         }
     }
 
@@ -184,6 +194,11 @@ where
     fn allocate(&self, request: &Request) -> Result<Block, Error> {
         // SAFETY: promised when this was made.
         unsafe { self.pool.allocate_reclaiming(request, &self.reclaim) }
+    }
+
+    unsafe fn allocate_dirty(&self, request: &Request) -> Result<Block, Error> {
+        self.pool
+            .block(self.pool.take_reclaiming(request, &self.reclaim)?)
     }
 
     fn free(&self, block: Block) -> Result<(), Refused<Block>> {

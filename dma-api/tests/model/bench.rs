@@ -11,9 +11,11 @@ use crate::model::{
 
 /// A pool that can be put on the bench.
 pub(crate) trait Subject: DmaAllocator + Sized {
-    /// Whether it takes the lowest place that meets a request. One that does not may take any such place, and may be
-    /// exhausted though there is one.
+    /// Whether it takes the lowest place that meets a request. One that does not may take any such place.
     const FIRST_FIT: bool;
+
+    /// Whether it is exhausted only if there is no such place.
+    const THOROUGH: bool = Self::FIRST_FIT;
 
     /// A pool with that memory, of which the last `len % unit` bytes stay unused.
     ///
@@ -90,7 +92,7 @@ impl<P: Subject> Bench<P> {
                 assert!(places.any(|place| place == *bytes), "{request:?} {bytes:?}");
                 assert!(self.model.is_free(bytes), "{request:?} {bytes:?}");
             }
-            Err(error) if !P::FIRST_FIT => assert_eq!(*error, self.model.refusal(request)),
+            Err(error) if !P::THOROUGH => assert_eq!(*error, self.model.refusal(request)),
             _ => assert_eq!(found, expected, "{request:?}"),
         }
 

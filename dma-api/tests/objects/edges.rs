@@ -31,6 +31,13 @@ fn a_layout_that_no_memory_can_have_is_refused() {
             },
         ),
         (
+            layout(usize::MAX, 2),
+            Error::NeverFits {
+                len: usize::MAX,
+                capacity: MAX_CHUNK_LEN,
+            },
+        ),
+        (
             layout(1, 1 << 21),
             Error::NeverFits {
                 len: 1,
@@ -260,6 +267,7 @@ fn a_chunk_for_a_request_lies_within_the_requests_limits_and_the_layouts() {
         capacity: pool.capacity(),
     };
     assert_eq!(pool.allocate(&narrow).map(drop), Err(never));
+    assert_eq!(source.asked.borrow().len(), 1);
     pool.free(block).unwrap();
 }
 

@@ -6,8 +6,9 @@ use core::ptr::NonNull;
 use arch_arm::{NonCacheable, non_cacheable};
 use conformance::{Check, Failure, Report, equal};
 use dma_api::{
-    Alignment, Assembled, BitmapPool, DmaSync, Error, Ledger, Machine, Parts, PhysAddr, Region,
-    Slot, Snooping, Window,
+    Alignment, Assembled, BitmapPool, DmaSync, Error, Ledger, Machine, Parts, PhysAddr, Pool,
+    Region, Slot, Snooping, Window,
+    pages::{PageEntry, entries},
 };
 use spin::Lazy;
 
@@ -30,14 +31,16 @@ use crate::image::{
 pub(crate) const SNOOPING: Snooping = Snooping::DoesNotSnoop;
 
 /// QEMU's `virt` with the caches `S`.
-pub(crate) type Board<S> = Assembled<
-    'static,
-    Counted<S>,
-    Soiled<&'static BitmapPool<2048>>,
-    NonCacheable<&'static BitmapPool<128>>,
->;
+pub(crate) type Board<S> =
+    Assembled<'static, Counted<S>, Soiled<&'static Cached>, NonCacheable<&'static BitmapPool<128>>>;
 
-static CACHED: BitmapPool<2048> = BitmapPool::new();
+/// Bytes of a page.
+const PAGE: usize = 4096;
+
+/// All devices reach all of it, so that it is one zone.
+type Cached = Pool<[PageEntry; entries(DMA_WINDOW_LEN / PAGE, 1)]>;
+
+static CACHED: Cached = Cached::new();
 static COHERENT: BitmapPool<128> = BitmapPool::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
 static MAPS: Lazy<Maps> = Lazy::new(|| maps().expect("the memory map is consistent"));
@@ -68,11 +71,11 @@ pub(crate) fn boot<S: DmaSync>(caches: S) -> Result<Board<S>, Error> {
     } else {
         DMA_WINDOW_LEN
     };
-    let (phys, unit) = (PhysAddr::new(DMA_WINDOW_PHYS), Alignment::new(256)?);
+    let (phys, page) = (PhysAddr::new(DMA_WINDOW_PHYS), Alignment::new(PAGE as u64)?);
     // SAFETY: the linker script sets the window aside, and the page tables map it write-back.
-    unsafe { CACHED.adopt(dma_window(), phys, len, unit) }?;
+    unsafe { CACHED.adopt(dma_window(), phys, len, page, &[]) }?;
     soil(NonNull::slice_from_raw_parts(dma_window(), len));
-    let phys = PhysAddr::new(COHERENT_PHYS);
+    let (phys, unit) = (PhysAddr::new(COHERENT_PHYS), Alignment::new(256)?);
     // SAFETY: as above, and mapped Non-cacheable alone.
     unsafe { COHERENT.adopt(coherent_memory(), phys, COHERENT_LEN, unit) }?;
     let parts = Parts {

@@ -7,8 +7,9 @@ use arch_mips::{
 };
 use conformance::Report;
 use dma_api::{
-    Alignment, Assembled, BitmapPool, BusMap, DirectMap, Ledger, Machine, Parts, PhysAddr, Region,
-    Slot, Snooping, UncachedAlias, Window, known,
+    Alignment, Assembled, BusMap, DirectMap, Ledger, Machine, Parts, PhysAddr, Pool, Region, Slot,
+    Snooping, UncachedAlias, Window, known,
+    pages::{PageEntry, entries},
 };
 use spin::Lazy;
 
@@ -20,12 +21,17 @@ use crate::image::{checks, counted::Counted};
 pub(crate) const SNOOPING: Snooping = Snooping::DoesNotSnoop;
 
 /// QEMU's Malta.
-pub(crate) type Board =
-    Assembled<'static, Counted<Mips32Caches>, &'static BitmapPool<2048>, UncachedAlias>;
+pub(crate) type Board = Assembled<'static, Counted<Mips32Caches>, &'static Cached, UncachedAlias>;
 
 const PHYS: PhysAddr = PhysAddr::new(DMA_WINDOW_PHYS);
 
-static CACHED: BitmapPool<2048> = BitmapPool::new();
+/// Bytes of a page.
+const PAGE: usize = 4096;
+
+/// All devices reach all of it, so that it is one zone.
+type Cached = Pool<[PageEntry; entries(DMA_WINDOW_LEN / PAGE, 1)]>;
+
+static CACHED: Cached = Cached::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
 static WINDOW: Window = known(Window::identity(PHYS, DMA_WINDOW_LEN as u64));
 static REGION: Region = {
@@ -43,12 +49,13 @@ pub(crate) fn machine() -> &'static Board {
 }
 
 fn boot() -> Result<Board, arch_mips::Error> {
-    let (cached, unit) = (
+    let (cached, page) = (
         kseg0(WINDOW.phys())?,
-        Alignment::new(256).expect("a power of two"),
+        Alignment::new(PAGE as u64).expect("a power of two"),
     );
     // SAFETY: the linker script sets the window aside, and KSEG0 is cached.
-    unsafe { CACHED.adopt(cached, PHYS, DMA_WINDOW_LEN, unit) }.expect("the pool is large enough");
+    unsafe { CACHED.adopt(cached, PHYS, DMA_WINDOW_LEN, page, &[]) }
+        .expect("there are entries for all pages");
     let parts = Parts {
         // SAFETY: one processor, whose registers tell all, and whose memory is lent through KSEG0 alone.
         sync: Counted::new(unsafe { Mips32Caches::probe() }?),

@@ -6,8 +6,9 @@ use core::ptr::NonNull;
 use arch_riscv::ZicbomCaches;
 use conformance::{Check, Failure, Outcome, Report, equal};
 use dma_api::{
-    Alignment, Assembled, BitmapPool, Error, Ledger, Machine, Parts, PhysAddr, Region, Slot,
-    Snooping, UncachedAlias, Window,
+    Alignment, Assembled, Error, Ledger, Machine, Parts, PhysAddr, Pool, Region, Slot, Snooping,
+    UncachedAlias, Window,
+    pages::{PageEntry, entries},
 };
 use spin::Lazy;
 
@@ -36,9 +37,15 @@ const BLOCK_SIZE: u32 = 64;
 
 /// QEMU's `virt`.
 pub(crate) type Board =
-    Assembled<'static, Counted<ZicbomCaches>, Soiled<&'static BitmapPool<2048>>, UncachedAlias>;
+    Assembled<'static, Counted<ZicbomCaches>, Soiled<&'static Cached>, UncachedAlias>;
 
-static CACHED: BitmapPool<2048> = BitmapPool::new();
+/// Bytes of a page.
+const PAGE: usize = 4096;
+
+/// All devices reach all of it, so that it is one zone.
+type Cached = Pool<[PageEntry; entries(DMA_WINDOW_LEN / PAGE, 1)]>;
+
+static CACHED: Cached = Cached::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
 static WINDOW: Lazy<Region> = Lazy::new(|| window().expect("the memory map is consistent"));
 static MAPS: Lazy<Maps> = Lazy::new(|| maps().expect("the memory map is consistent"));
@@ -73,9 +80,9 @@ fn boot() -> Result<Board, Error> {
     } else {
         DMA_WINDOW_LEN
     };
-    let (phys, unit) = (PhysAddr::new(DMA_WINDOW_PHYS), Alignment::new(256)?);
+    let (phys, page) = (PhysAddr::new(DMA_WINDOW_PHYS), Alignment::new(PAGE as u64)?);
     // SAFETY: the linker script sets the window aside, and the page tables map it.
-    unsafe { CACHED.adopt(dma_window(), phys, len, unit) }?;
+    unsafe { CACHED.adopt(dma_window(), phys, len, page, &[]) }?;
     soil(NonNull::slice_from_raw_parts(dma_window(), len));
     // SAFETY: M-mode enables the operations, or executes them for a CPU that lacks them.
     let caches = unsafe { ZicbomCaches::new(BLOCK_SIZE) }.expect("64 is a size of blocks");

@@ -21,10 +21,15 @@ impl<A: DmaAllocator> Soiled<A> {
     }
 }
 
-// SAFETY: both methods are those of the allocator inside; what happens to memory while it is free is of no concern.
+// SAFETY: all methods are those of the allocator inside; what happens to memory while it is free is of no concern.
 unsafe impl<A: DmaAllocator> DmaAllocator for Soiled<A> {
     fn allocate(&self, request: &Request) -> Result<Block, Error> {
         self.0.allocate(request)
+    }
+
+    unsafe fn allocate_dirty(&self, request: &Request) -> Result<Block, Error> {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.allocate_dirty(request) }
     }
 
     fn free(&self, block: Block) -> Result<(), Refused<Block>> {

@@ -4,8 +4,10 @@
 use arch_x86::{FlushedCaches, Snooped, Uncached, uncached};
 use conformance::{Check, Report, equal};
 use dma_api::{
-    Alignment, Assembled, BitmapPool, DmaSync, Error, Ledger, Machine, Parts, PhysAddr, Region,
-    Slot, Snooping, Window, pointer_at_offset,
+    Alignment, Assembled, BitmapPool, DmaSync, Error, Ledger, Machine, Parts, PhysAddr, Pool,
+    Region, Slot, Snooping, Window,
+    pages::{PageEntry, entries},
+    pointer_at_offset,
 };
 use spin::Lazy;
 
@@ -25,12 +27,18 @@ pub(crate) type Board = Pc<Snooped, true>;
 type Pc<S, const EVERYTHING_SNOOPS: bool> = Assembled<
     'static,
     Counted<S>,
-    &'static BitmapPool<2048>,
+    &'static Cached,
     Uncached<&'static BitmapPool<128>>,
     EVERYTHING_SNOOPS,
 >;
 
-static CACHED: BitmapPool<2048> = BitmapPool::new();
+/// Bytes of a page.
+const PAGE: usize = 4096;
+
+/// All devices reach all of it, so that it is one zone.
+type Cached = Pool<[PageEntry; entries(DMA_WINDOW_LEN / PAGE, 1)]>;
+
+static CACHED: Cached = Cached::new();
 static COHERENT: BitmapPool<128> = BitmapPool::new();
 static LEDGER: Ledger<[Slot; 16]> = Ledger::<[Slot; 16]>::new();
 static MAPS: Lazy<Maps> = Lazy::new(|| boot().expect("the memory map is consistent"));
@@ -50,13 +58,14 @@ pub(crate) fn machine() -> &'static Board {
 
 /// Gives the pools their memory, and says where it is seen.
 fn boot() -> Result<Maps, Error> {
-    let (phys, unit) = (PhysAddr::new(DMA_WINDOW_PHYS), Alignment::new(256)?);
+    let (phys, page) = (PhysAddr::new(DMA_WINDOW_PHYS), Alignment::new(PAGE as u64)?);
     let window = Window::identity(phys, (DMA_WINDOW_LEN + COHERENT_LEN) as u64)?;
     let cached = pointer_at_offset(window.phys(), 0)?;
     // SAFETY: the linker script sets the window aside, and the page tables map it.
-    unsafe { CACHED.adopt(cached, phys, DMA_WINDOW_LEN, unit) }?;
+    unsafe { CACHED.adopt(cached, phys, DMA_WINDOW_LEN, page, &[]) }?;
     // SAFETY: the coherent part follows inside the window.
     let coherent = unsafe { cached.add(DMA_WINDOW_LEN) };
+    let unit = Alignment::new(256)?;
     // SAFETY: as above.
     unsafe { COHERENT.adopt(coherent, PhysAddr::new(COHERENT_PHYS), COHERENT_LEN, unit) }?;
     // SAFETY: the page tables never change.
