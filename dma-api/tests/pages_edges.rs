@@ -148,3 +148,35 @@ fn what_a_pool_left_in_its_entries_is_nothing_to_the_next() {
     );
     assert_eq!(now.take_pages(16), Ok(0));
 }
+
+#[test]
+fn both_ends_of_the_window_are_multiples_of_a_page() {
+    let mut storage = storage(16);
+    for (start, len, addr) in [(1, 4 * PAGE, 1), (PAGE, 4 * PAGE + 512, 4 * PAGE + 512)] {
+        let window = PhysRange::new(PhysAddr::new(start), len).unwrap();
+        let refused = Pages::new(&mut storage[..], window, alignment(PAGE), &[]);
+        let misaligned = Error::Misaligned {
+            addr,
+            alignment: PAGE,
+        };
+        assert_eq!(refused.map(drop), Err(misaligned));
+    }
+}
+
+#[test]
+fn a_long_run_is_taken_from_the_list_of_its_length_if_the_first_one_there_suffices() {
+    let mut storage = storage(400);
+    let mut books = books(&mut storage, 400, &[]);
+    let runs: Vec<_> = [34, 1, 100, 1, 33, 1, 60]
+        .map(|pages| (books.take_pages(pages).unwrap(), pages))
+        .into();
+    books.take_pages(170).unwrap();
+    let mut give = |index: usize| books.give_pages(runs[index].0, runs[index].1).unwrap();
+    [6, 2, 4, 0].into_iter().for_each(&mut give);
+
+    // 33 and 34 pages are of one class, and 34 are in front.
+    assert_eq!(books.take_pages(34), Ok(runs[0].0));
+    assert_eq!(books.take_pages(33), Ok(runs[4].0));
+    // Then come the shortest of those that are longer.
+    assert_eq!(books.take_pages(33), Ok(runs[6].0 + 27));
+}

@@ -211,6 +211,8 @@ mod tests {
                 "/src/error.rs",
                 "/src/observe.rs",
                 "/recorded.rs",
+                "/src/pages/bounds.rs",
+                "/src/pool/tests.rs",
                 "arch-x86/src/insn.rs",
                 "arch-arm/src/map.rs",
                 "arch-x86/src/map.rs",

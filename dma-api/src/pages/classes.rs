@@ -64,6 +64,25 @@ mod tests {
     }
 
     #[test]
+    fn there_is_a_list_for_each_class_that_a_run_of_all_pages_or_fewer_has() {
+        for (pages, count) in [
+            (0, 0),
+            (1, 1),
+            (9, 9),
+            (16, 16),
+            (17, 17),
+            (18, 17),
+            (19, 18),
+        ] {
+            assert_eq!(lists(pages), count, "{pages}");
+        }
+        let most = usize::try_from(MOST_PAGES).unwrap();
+        for pages in [most - 1, most, most + 1, usize::MAX] {
+            assert_eq!(lists(pages), usize::try_from(CLASSES).unwrap());
+        }
+    }
+
+    #[test]
     fn lengths_are_alike_if_their_classes_are_the_same() {
         for less in 1..600 {
             for more in less..1200 {

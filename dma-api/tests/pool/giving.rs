@@ -159,6 +159,14 @@ fn blocks_across_zones_are_had_and_taken_back_whole() {
         assert_eq!(block.phys(), range(low, pages));
         site.soil(block.phys(), 0xee);
         assert_eq!(site.free_pages(), 12 - pages);
+        // Its part in one zone is no block, nor is what begins there.
+        for first in cuts.iter().copied().filter(|cut| *cut > low) {
+            for part in 1..=(low + pages).saturating_sub(first) {
+                let place = range(first, part);
+                let block = forged(site.cpu(place.start()), place.start(), part * PAGE);
+                refused(&site, block, not_allocated(place, part * PAGE));
+            }
+        }
         // Every other page is still there for others, and none of the block's is.
         let rest: Vec<_> = (0..12)
             .filter_map(|_| site.allocate(&request(1)).ok())
