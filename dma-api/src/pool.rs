@@ -36,7 +36,8 @@ use crate::{
 /// # What it costs
 /// Up to 16 pages anywhere, and every free, take constant time. More pages, an alignment above a page, a boundary, or
 /// a limit inside a zone: at most [`patience`](Self::adopt) free runs are looked at in each zone. The memory is zeroed outside
-/// of the lock; of memory that was zero at first ([`adopt_zeroed`](Self::adopt_zeroed)), only what somebody has had.
+/// of the lock; of memory that was zero at first ([`adopt_zeroed`](Self::adopt_zeroed)), only what somebody has had; for whoever overwrites it
+/// all ([`allocate_dirty`](DmaAllocator::allocate_dirty)), nothing.
 ///
 /// # Who may call
 /// Where the processor has compare-and-swap the books have a spin lock of their own: several pools are several locks, and
