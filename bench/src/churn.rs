@@ -154,15 +154,14 @@ mod tests {
     #[test]
     fn what_is_given_was_taken_with_that_size_and_no_slot_holds_two_blocks() {
         let mut held = HashMap::new();
-        let mut pages = 0;
         for op in churn(4).age(5) {
             match op.call {
                 Call::Give => assert_eq!(held.remove(&op.slot), Some(op.size)),
                 _ => assert_eq!(held.insert(op.slot, op.size), None),
             }
-            pages = held.values().map(|size| size.pages).sum();
         }
 
+        let pages: u32 = held.values().map(|size| size.pages).sum();
         assert!((TARGET - 512..=TARGET).contains(&pages), "{pages}");
     }
 

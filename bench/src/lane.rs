@@ -146,3 +146,106 @@ impl<P: Peer> Lane for Blocks<P> {
         (page != NOTHING).then_some(page)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peer::{Books, Size};
+    use std::time::Duration;
+
+    use crate::timing::aged;
+    use crate::workloads::{self, Effort};
+
+    const ROW: Row = Row {
+        name: "test",
+        package: None,
+        books: Books::None,
+        note: "",
+    };
+
+    /// Refuses everything.
+    struct Full;
+
+    impl Peer for Full {
+        const ROW: Row = ROW;
+
+        fn new(_: u32, _: &[u32]) -> Result<Self> {
+            Ok(Self)
+        }
+
+        fn take(&mut self, _: Size) -> Option<u32> {
+            None
+        }
+
+        fn give(&mut self, page: u32, _: Size) {
+            panic!("page {page} was never handed out");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_is_counted_and_not_given_back() {
+        let mut lane = lane::<Full>(8, 2, &[]).unwrap();
+        let calls = [
+            Call::Take,
+            Call::Give,
+            Call::TakeBelow(4),
+            Call::Give,
+            Call::Give,
+        ];
+        let op = |call| Op {
+            slot: 1,
+            size: Size::pages(1),
+            call,
+        };
+
+        let missed = lane.run(&calls.map(op));
+
+        let expected = Missed {
+            refused: 1,
+            limited_refused: 1,
+            skipped: 3,
+        };
+        assert_eq!(missed, expected);
+        assert_eq!(lane.page(1), None);
+    }
+
+    /// Hands out single pages in an odd order: 0, 3, 6 …, then 1, 4 …, then 2, 5 …
+    struct Thirds {
+        pages: u32,
+        next: u32,
+    }
+
+    impl Peer for Thirds {
+        const ROW: Row = ROW;
+
+        fn new(pages: u32, _: &[u32]) -> Result<Self> {
+            Ok(Self { pages, next: 0 })
+        }
+
+        fn take(&mut self, _: Size) -> Option<u32> {
+            let page = self.next;
+            self.next += 3;
+            if self.next >= self.pages {
+                self.next = self.next % 3 + 1;
+            }
+            Some(page)
+        }
+
+        fn give(&mut self, _: u32, _: Size) {}
+    }
+
+    #[test]
+    fn of_a_checkerboard_every_other_page_is_taken_in_whichever_order_pages_come() {
+        let effort = Effort {
+            rounds: 1,
+            calls: 64,
+        };
+        let script = workloads::named(&["chkFail".to_owned()]).unwrap()[0].script(3 * 64, effort);
+
+        let lane = aged(&Entry::of::<Thirds>(), &script, Duration::MAX).unwrap();
+
+        let mut pages: Vec<u32> = (0..3 * 64).filter_map(|slot| lane.page(slot)).collect();
+        pages.sort_unstable();
+        assert_eq!(pages, (0..96).map(|page| 2 * page + 1).collect::<Vec<_>>());
+    }
+}

@@ -55,4 +55,6 @@ pub mod objects;
 
 pub mod instructions;
 
+pub mod parts;
+
 pub mod pools;

@@ -1,7 +1,9 @@
 //! The command that measures.
 
 use std::env;
+use std::fs;
 use std::path::PathBuf;
+use std::process;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -79,8 +81,12 @@ fn main() -> Result<()> {
             let mut figures = Figures::default();
             plan.run(&mut figures)?;
             if !no_instructions {
-                let folder = env::temp_dir();
-                plan.count(&folder, &mut figures)?;
+                // Of this process alone: others may measure at the same time.
+                let folder = env::temp_dir().join(format!("bench-{}", process::id()));
+                fs::create_dir_all(&folder)?;
+                let counted = plan.count(&folder, &mut figures);
+                fs::remove_dir_all(&folder)?;
+                counted?;
             }
             print!("{}", figures.tables());
             let whole = choice.only.is_empty() && choice.workload.is_empty();

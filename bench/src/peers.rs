@@ -14,7 +14,7 @@ pub mod offsets;
 
 pub mod ours;
 
-pub mod ours_bitmap;
+pub mod ours_through;
 
 pub mod ranges;
 

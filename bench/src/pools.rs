@@ -7,20 +7,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::books;
-use crate::each;
 use crate::figures::{Figures, Measure};
-use crate::growth::{self, REGIONS};
 use crate::instructions;
 use crate::lane::Entry;
-use crate::peer::{Books, Row};
+use crate::parts::{Measured, PARTS};
+use crate::peer::Row;
 use crate::plot;
 use crate::report;
 use crate::roster::OURS;
-use crate::space::{self, FAIL_AT, LARGE_AT};
-use crate::threads;
 use crate::timing;
-use crate::workloads::{self, Effort, PAGES, TIMED, Workload};
+use crate::workloads::{Effort, PAGES, TIMED, Workload};
 
 /// How it is measured, in words.
 const METHOD: &str = include_str!("method.md");
@@ -42,21 +38,13 @@ const NOT_QUICK: [&str; 7] = [
 /// What is slower takes minutes to count.
 const FAST_NANOS: f64 = 500.0;
 
-/// The parts beside the timed workloads.
-const PARTS: [&str; 7] = [
-    "fail", "fill", "cma2M", "each", "growth", "books", "threads",
-];
-
-/// The workloads whose calls are timed one by one.
-const EACH: [&str; 5] = ["bulk4k", "anyL90", "anyH90", "limit1", "limit3"];
-
 /// What is measured, chosen by name.
 #[derive(Debug)]
 pub struct Plan {
     entries: Vec<Entry>,
     scope: Scope,
     timed: Vec<Workload>,
-    others: Vec<&'static str>,
+    parts: Vec<(&'static str, Measured)>,
 }
 
 impl Plan {
@@ -66,7 +54,12 @@ impl Plan {
     /// Nothing is called so.
     pub fn new(entries: Vec<Entry>, scope: Scope, names: &[String]) -> Result<Self> {
         let asked = |name: &str| names.iter().any(|asked| name.starts_with(asked.as_str()));
-        let all = || TIMED.iter().map(|timed| timed.name).chain(PARTS);
+        let all = || {
+            TIMED
+                .iter()
+                .map(|timed| timed.name)
+                .chain(PARTS.map(|(name, _)| name))
+        };
         for asked in names {
             if !all().any(|name| name.starts_with(asked.as_str())) {
                 bail!(
@@ -88,7 +81,7 @@ impl Plan {
                 .copied()
                 .filter(|timed| chosen(timed.name))
                 .collect(),
-            others: PARTS.into_iter().filter(|name| chosen(name)).collect(),
+            parts: PARTS.into_iter().filter(|(name, _)| chosen(name)).collect(),
         })
     }
 
@@ -119,81 +112,11 @@ impl Plan {
             say(workload.name)?;
             self.time(*workload, effort, figures);
         }
-        for name in &self.others {
+        for (name, measure) in &self.parts {
             say(name)?;
-            match *name {
-                "each" => self.each(effort, figures)?,
-                "growth" => self.growth(effort, figures),
-                "books" => self.books(figures)?,
-                "threads" => self.threads(figures)?,
-                name => {
-                    for entry in self.allocators() {
-                        measure_space(name, entry, self.budget(), figures);
-                    }
-                }
-            }
+            measure(&self.entries, effort, self.budget(), figures)?;
         }
         println!();
-        Ok(())
-    }
-
-    /// All but the harness itself.
-    fn allocators(&self) -> impl Iterator<Item = &Entry> {
-        let allocates = |entry: &&Entry| entry.row.books != Books::None;
-        self.entries.iter().filter(allocates)
-    }
-
-    fn each(&self, effort: Effort, figures: &mut Figures) -> Result<()> {
-        for name in EACH {
-            for workload in workloads::named(&[name.to_owned()])? {
-                let script = workload.script(PAGES, effort);
-                for entry in self.allocators() {
-                    let Ok(Some(each)) = each::measure(entry, &script, self.budget()) else {
-                        continue;
-                    };
-                    let peer = entry.row.name;
-                    figures.add(peer, name, Measure::Percentile99, each.percentile99);
-                    figures.add(peer, name, Measure::Worst, each.worst);
-                    figures.add(
-                        peer,
-                        name,
-                        Measure::WorstRatio,
-                        each.worst / each.median.max(1.0),
-                    );
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn growth(&self, effort: Effort, figures: &mut Figures) {
-        for (name, pages) in REGIONS {
-            let all = growth::run(&self.entries, pages, effort, self.budget());
-            for (entry, timed) in self.entries.iter().zip(&all) {
-                if let Some(nanos) = timed.as_ref().and_then(timing::Timed::spread) {
-                    figures.add_spread(entry.row.name, name, Measure::Growth, nanos);
-                }
-            }
-        }
-    }
-
-    fn books(&self, figures: &mut Figures) -> Result<()> {
-        for (name, least, most) in books::read()? {
-            let side = |entry: &&Entry| entry.row.name == name && entry.row.books == Books::Side;
-            if let Some(entry) = self.entries.iter().find(side) {
-                figures.add(entry.row.name, "least", Measure::Bits, least);
-                figures.add(entry.row.name, "most", Measure::Bits, most);
-            }
-        }
-        Ok(())
-    }
-
-    fn threads(&self, figures: &mut Figures) -> Result<()> {
-        for (name, ratio) in threads::run(200_000, 9)? {
-            if self.entries.iter().any(|entry| entry.row.name == name) {
-                figures.add_spread(name, "anyL", Measure::Speedup, ratio);
-            }
-        }
         Ok(())
     }
 
@@ -274,42 +197,6 @@ fn count(entry: &Entry, workloads: &[Workload], folder: &Path) -> Result<Vec<f64
     instructions::count(entry, workloads, folder)
 }
 
-/// A peer that cannot have the region, or is too slow, has no figures.
-fn measure_space(name: &str, entry: &Entry, budget: Duration, figures: &mut Figures) {
-    let peer = entry.row.name;
-    match name {
-        "fail" => {
-            for at in FAIL_AT {
-                if let Ok(refused) = space::refused_at(entry, PAGES, at, budget) {
-                    figures.add(
-                        peer,
-                        &format!("fail{at}"),
-                        Measure::Refused,
-                        100.0 * refused,
-                    );
-                }
-            }
-        }
-        "fill" => {
-            if let Ok(filled) = space::fill(entry, PAGES) {
-                figures.add(peer, name, Measure::Success, 100.0 * filled);
-            }
-        }
-        _ => {
-            for at in LARGE_AT {
-                if let Ok(success) = space::large_at(entry, PAGES, at, budget) {
-                    figures.add(
-                        peer,
-                        &format!("cma2M{at}"),
-                        Measure::Success,
-                        100.0 * success,
-                    );
-                }
-            }
-        }
-    }
-}
-
 /// Shows what is being measured now.
 fn say(name: &str) -> io::Result<()> {
     print!("{name} ");
@@ -329,4 +216,39 @@ pub fn write(figures: &Figures, rows: &[Row], folder: &Path) -> Result<()> {
     write("pools.csv", figures.csv())?;
     write("pools.md", report::page(METHOD, rows, figures))?;
     plot::draw(figures, Measure::Nanos, &folder.join("pools.svg"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::roster;
+
+    fn names(scope: Scope, asked: &[&str]) -> Result<Vec<&'static str>> {
+        let asked: Vec<String> = asked.iter().map(|&name| name.to_owned()).collect();
+        let plan = Plan::new(roster::all(), scope, &asked)?;
+        let timed = plan.timed.iter().map(|timed| timed.name);
+        Ok(timed
+            .chain(plan.parts.iter().map(|(name, _)| *name))
+            .collect())
+    }
+
+    #[test]
+    fn what_is_asked_for_is_measured_and_nothing_else_quick_or_not() {
+        let quick = names(Scope::Quick, &[]).unwrap();
+        assert!(quick.contains(&"anyH90") && quick.contains(&"fail"));
+        assert!(NOT_QUICK.iter().all(|name| !quick.contains(name)));
+        let full = names(Scope::Full, &[]).unwrap();
+        assert_eq!(full.len(), quick.len() + NOT_QUICK.len());
+
+        let asked = ["anyL", "limit1", "books"];
+        for scope in [Scope::Quick, Scope::Full] {
+            let found = names(scope, &asked).unwrap();
+            assert_eq!(found, ["anyL50", "anyL90", "limit1", "books"]);
+        }
+        let error = names(Scope::Full, &["anyX"]).unwrap_err().to_string();
+        assert!(
+            error.starts_with("no workload is called anyX; there are pair4k, "),
+            "{error}"
+        );
+    }
 }

@@ -11,7 +11,7 @@ use crate::peers::buddy_slab::BuddySlab;
 use crate::peers::cma::Cma;
 use crate::peers::offsets::Offsets;
 use crate::peers::ours::Ours;
-use crate::peers::ours_bitmap::OursBitmap;
+use crate::peers::ours_through::{OursBitmap, OursLocked};
 use crate::peers::ranges::Ranges;
 use crate::peers::talc::InBandTalc;
 use crate::peers::tlsf::InBandTlsf;
@@ -25,6 +25,7 @@ pub fn all() -> Vec<Entry> {
     vec![
         Entry::of::<Nothing>(),
         Entry::of::<Ours>(),
+        Entry::of::<OursLocked>(),
         Entry::of::<OursBitmap>(),
         Entry::of::<BuddyFrames>(),
         Entry::of::<Offsets>(),

@@ -153,4 +153,15 @@ mod tests {
         assert_eq!(script.rounds, [round.clone(), round]);
         assert_eq!((script.ageing, script.slots), (0..3, 5));
     }
+
+    #[test]
+    fn limits_are_those_of_the_calls_each_once_and_ascending() {
+        let mut calls = ops(0..5);
+        for (op, limit) in calls.iter_mut().zip([9, 3, 9]) {
+            op.call = Call::TakeBelow(limit);
+        }
+
+        assert_eq!(Script::ongoing(16, calls.clone(), 2, 2).limits, [3, 9]);
+        assert_eq!(Script::repeated(16, calls, &[], 1).limits, [3, 9]);
+    }
 }

@@ -11,11 +11,12 @@ use crate::peer::{Peer, Size};
 use crate::peers::buddy_frames::BuddyFrames;
 use crate::peers::offsets::Offsets;
 use crate::peers::ours::Ours;
-use crate::peers::ours_bitmap::OursBitmap;
+use crate::peers::ours_through::{OursBitmap, OursLocked, Through};
 use crate::script::{Call, Op};
 use crate::sizes::Sizes;
 use crate::stats::Spread;
 use crate::workloads::{PAGES, percent};
+use dma_api::DmaAllocator;
 
 /// A pool that threads may share.
 trait Shared: Sync {
@@ -42,7 +43,7 @@ impl<P: Peer + Send> Shared for Behind<P> {
     }
 }
 
-impl Shared for OursBitmap {
+impl<A: DmaAllocator + Sync> Shared for Through<A> {
     fn take(&self, size: Size) -> Option<u32> {
         self.take_shared(size)
     }
@@ -57,11 +58,12 @@ impl Shared for OursBitmap {
 /// # Errors
 /// A pool cannot have the region.
 pub fn run(calls: usize, rounds: usize) -> Result<Vec<(&'static str, Spread)>> {
-    let pools: [(&'static str, Box<dyn Shared>); 4] = [
+    let pools: [(&'static str, Box<dyn Shared>); 5] = [
         (
             Ours::ROW.name,
             Box::new(Behind(Mutex::new(Ours::new(PAGES, &[])?))),
         ),
+        (OursLocked::ROW.name, Box::new(OursLocked::new(PAGES, &[])?)),
         (OursBitmap::ROW.name, Box::new(OursBitmap::new(PAGES, &[])?)),
         (
             BuddyFrames::ROW.name,
@@ -145,11 +147,14 @@ mod tests {
 
     #[test]
     fn a_stream_gives_back_all_that_it_takes_and_threads_leave_the_pool_whole() {
-        let pool = OursBitmap::new(PAGES, &[]).unwrap();
         let streams = [1, 2].map(|seed| stream(seed, 500));
-
-        assert!(throughput(&pool, &streams) > 0.0);
         assert!(streams.iter().all(|ops| ops.len() >= 500));
-        assert_eq!(pool.take_shared(Size::pages(PAGES)), Some(0));
+        let bitmap = OursBitmap::new(PAGES, &[]).unwrap();
+        let locked = OursLocked::new(PAGES, &[]).unwrap();
+
+        for pool in [&bitmap as &dyn Shared, &locked] {
+            assert!(throughput(pool, &streams) > 0.0);
+            assert_eq!(pool.take(Size::pages(PAGES)), Some(0));
+        }
     }
 }

@@ -150,3 +150,60 @@ pub fn run(entries: &[Entry], script: &Script, budget: Duration) -> Vec<Option<T
 pub fn measured(lane: &mut dyn Lane, ops: &[Op]) -> Missed {
     black_box(lane.run(black_box(ops)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peers::buddy_frames::BuddyFrames;
+    use crate::peers::buddy_slab::BuddySlab;
+    use crate::peers::cma::Cma;
+    use crate::peers::offsets::Offsets;
+    use crate::workloads::{self, Effort};
+
+    #[test]
+    fn on_a_checkerboard_every_request_for_two_pages_is_refused() {
+        let effort = Effort {
+            rounds: 2,
+            calls: 1024,
+        };
+        let script = workloads::named(&["chkFail".to_owned()]).unwrap()[0].script(4096, effort);
+        let entries = [
+            Entry::of::<Cma>(),
+            Entry::of::<Offsets>(),
+            Entry::of::<BuddySlab>(),
+            Entry::of::<BuddyFrames>(),
+        ];
+
+        for timed in run(&entries, &script, Duration::MAX) {
+            let timed = timed.unwrap();
+            assert_eq!(timed.nanos.len(), 2);
+            assert_eq!((timed.calls.takes, timed.calls.missed.refused), (32, 32));
+            assert_eq!(timed.calls.refused_share(), 1.0);
+        }
+    }
+
+    #[test]
+    fn who_is_too_slow_to_age_has_no_figures() {
+        let effort = Effort {
+            rounds: 1,
+            calls: 64,
+        };
+        let script = workloads::named(&["anyL90".to_owned()]).unwrap()[0].script(4096, effort);
+
+        let all = run(&[Entry::of::<Cma>()], &script, Duration::ZERO);
+
+        assert!(all[0].is_none());
+    }
+
+    #[test]
+    fn a_ratio_is_of_the_same_rounds() {
+        let timed = |nanos: &[f64]| Timed {
+            nanos: nanos.to_vec(),
+            calls: Calls::default(),
+        };
+
+        let ratio = timed(&[4.0, 30.0, 2.0]).ratio(&timed(&[2.0, 10.0, 4.0]));
+
+        assert_eq!(ratio.map(|ratio| ratio.median), Some(2.0));
+    }
+}

@@ -42,7 +42,7 @@ use crate::{
 /// their blocks too.
 ///
 /// The memory is zeroed outside of the lock; of memory that was zero at first ([`adopt_zeroed`](Self::adopt_zeroed)), only
-/// what somebody has had.
+/// what somebody has had; for whoever overwrites it all ([`allocate_dirty`](DmaAllocator::allocate_dirty)), nothing.
 ///
 /// # Who may call
 /// Where the processor has compare-and-swap the books have a spin lock of their own: several pools are several locks, and

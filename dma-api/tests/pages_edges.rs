@@ -1,6 +1,7 @@
 //! The books of pages where numbers are large, patience is short, or entries were used before.
 #![expect(
     clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
     clippy::unwrap_used,
     reason = "a test calculates, and panics"
 )]

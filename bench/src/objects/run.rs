@@ -147,23 +147,30 @@ pub fn write(figures: &Figures, folder: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::objects::churn::BATCH;
+    use crate::objects::fixed::REGION;
 
-    /// Offsets of all objects that are taken by the first batches, if they lie apart.
+    /// Whether all objects that are taken at once lie apart.
     fn apart(entry: &Entry, bytes: usize) -> bool {
         let mut batches = Batches::new(2, bytes);
-        let mut ops = batches.begin();
-        ops.extend((0..20).flat_map(|_| batches.next_batch()));
-        let slots = ops.iter().map(|op| op.slot + 1).max().unwrap_or(0);
-        let mut lane = entry.lane(0, slots as usize, &[]).unwrap();
+        let begin = batches.begin();
+        let slots = REGION / bytes;
+        let mut lane = entry.lane(0, slots, &[]).unwrap();
+        lane.run(&begin);
         let mut taken = 0;
-        for op in &ops {
-            lane.run(&[*op]);
-            let mut offsets: Vec<u32> = (0..slots).filter_map(|slot| lane.page(slot)).collect();
+        for _ in 0..20 {
+            // All takes come first, and what they leave is looked at.
+            let batch = batches.next_batch();
+            let (takes, gives) = batch.split_at(BATCH);
+            lane.run(takes);
+            let slots = 0..slots as u32;
+            let mut offsets: Vec<u32> = slots.filter_map(|slot| lane.page(slot)).collect();
             offsets.sort_unstable();
             taken = taken.max(offsets.len());
             if offsets.windows(2).any(|two| two[1] - two[0] < bytes as u32) {
                 return false;
             }
+            lane.run(gives);
         }
         lane.run(&batches.finish());
         assert!(taken >= 16, "{}: {taken}", entry.row.name);

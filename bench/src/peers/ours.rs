@@ -19,7 +19,8 @@ impl Peer for Ours {
         name: "ours",
         package: None,
         books: Books::Side,
-        note: "`dma_api::pages::Pages`; checks all arguments of both calls; knows the limits of its workload beforehand",
+        note: "`dma_api::pages::Pages`; checks all arguments of both calls; asked by page number where a block may lie anywhere, by \
+               address otherwise; knows the limits of its workload beforehand",
     };
 
     fn new(pages: u32, limits: &[u32]) -> Result<Self> {

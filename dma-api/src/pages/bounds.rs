@@ -1,8 +1,6 @@
 //! How many entries a call touches at most, counted where all of them are reached.
 #![expect(
     clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
     reason = "a test calculates, and panics"
 )]
 

@@ -1,7 +1,6 @@
 //! What is only seen from inside: somebody is at the books meanwhile.
 #![expect(
     clippy::arithmetic_side_effects,
-    clippy::unwrap_used,
     reason = "a test calculates, and panics"
 )]
 

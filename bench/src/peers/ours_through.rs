@@ -1,0 +1,175 @@
+//! This workspace's pools as a driver has them: locked, checked, and zeroing what they hand out.
+#![expect(unsafe_code, reason = "the pools are given memory, and blocks back")]
+
+use core::num::NonZeroUsize;
+use core::ptr::NonNull;
+
+use anyhow::{Result, anyhow};
+use dma_api::pages::{PageEntry, entries};
+use dma_api::{Alignment, BitmapPool, Block, DmaAllocator, PhysAddr, Pool, Request};
+
+use crate::mapping::Mapping;
+use crate::peer::{Books, PAGE, Peer, Row, Size};
+
+/// Bytes that stand for a page: all of a block is zeroed, which is not what is to be measured.
+const UNIT: usize = 16;
+
+/// Words enough for 65,536 pages.
+const WORDS: usize = 2048;
+
+/// One of this workspace's pools.
+pub trait Adopting: DmaAllocator + Sized {
+    /// What the tables say of it.
+    const ROW: Row;
+
+    /// A pool of all of a mapping's first `len` bytes, in units of `unit`, at physical address 0.
+    ///
+    /// * `limits`: the highest addresses of the devices that will ask.
+    ///
+    /// # Errors
+    /// It cannot have them.
+    ///
+    /// # Safety
+    /// The mapping is as long, used for nothing else, and outlives the pool.
+    unsafe fn of(
+        mapping: &Mapping,
+        len: usize,
+        unit: Alignment,
+        limits: &[PhysAddr],
+    ) -> Result<Self, dma_api::Error>;
+}
+
+impl Adopting for Pool<&'static mut [PageEntry]> {
+    const ROW: Row = Row {
+        name: "ours-locked",
+        package: None,
+        books: Books::Side,
+        note: "`dma_api::Pool` through `DmaAllocator`: the books of `ours` behind its lock, and zeroing; 16 bytes stand for a \
+               page, so that little is zeroed",
+    };
+
+    unsafe fn of(
+        mapping: &Mapping,
+        len: usize,
+        unit: Alignment,
+        limits: &[PhysAddr],
+    ) -> Result<Self, dma_api::Error> {
+        let entries = entries(len / UNIT, limits.len() + 1);
+        // A region lives as long as the run, or until its process ends.
+        let books = (0..entries)
+            .map(|_| PageEntry::new())
+            .collect::<Vec<_>>()
+            .leak();
+        let pool = Self::with_entries(books);
+        // SAFETY: the caller promises it.
+        unsafe { pool.adopt(mapping.start(), PhysAddr::new(0), len, unit, limits) }?;
+        Ok(pool)
+    }
+}
+
+impl Adopting for BitmapPool<WORDS> {
+    const ROW: Row = Row {
+        name: "ours-bitmap",
+        package: None,
+        books: Books::Side,
+        note: "`dma_api::BitmapPool` through `DmaAllocator`: each call locks, checks all arguments and zeroes; 16 bytes stand \
+               for a page, so that little is zeroed; here it has 65,536 pages at most",
+    };
+
+    unsafe fn of(
+        mapping: &Mapping,
+        len: usize,
+        unit: Alignment,
+        _limits: &[PhysAddr],
+    ) -> Result<Self, dma_api::Error> {
+        let pool = Self::new();
+        // SAFETY: the caller promises it.
+        unsafe { pool.adopt(mapping.start(), PhysAddr::new(0), len, unit) }?;
+        Ok(pool)
+    }
+}
+
+/// One of them, with its memory. Threads may share it.
+#[derive(Debug)]
+pub struct Through<A> {
+    pool: Box<A>,
+    mapping: Mapping,
+}
+
+/// The pool whose books are a bitmap.
+pub type OursBitmap = Through<BitmapPool<WORDS>>;
+
+/// The pool whose books are pages'.
+pub type OursLocked = Through<Pool<&'static mut [PageEntry]>>;
+
+// SAFETY: nothing but the pool touches the mapping, and the pool may be shared.
+unsafe impl<A: Sync> Sync for Through<A> {}
+
+impl<A: Adopting> Peer for Through<A> {
+    const ROW: Row = A::ROW;
+
+    fn new(pages: u32, limits: &[u32]) -> Result<Self> {
+        let len = pages as usize * UNIT;
+        let mapping = Mapping::new(len.div_ceil(PAGE) as u32, 0)?;
+        let unit = Alignment::new(UNIT as u64).map_err(|error| anyhow!("{error}"))?;
+        let limits: Vec<PhysAddr> = limits.iter().map(|&limit| highest_below(limit)).collect();
+        // SAFETY: the mapping is the pool's alone, and is dropped after it.
+        let pool = unsafe { A::of(&mapping, len, unit, &limits) };
+        let pool = Box::new(pool.map_err(|error| anyhow!("{error}"))?);
+        Ok(Self { pool, mapping })
+    }
+
+    #[inline]
+    fn take(&mut self, size: Size) -> Option<u32> {
+        self.take_shared(size)
+    }
+
+    #[inline]
+    fn take_below(&mut self, size: Size, limit: u32) -> Option<u32> {
+        self.take_up_to(size, highest_below(limit))
+    }
+
+    #[inline]
+    fn give(&mut self, page: u32, size: Size) {
+        self.give_shared(page, size);
+    }
+}
+
+impl<A: DmaAllocator> Through<A> {
+    /// Allocates, from whichever thread.
+    #[inline]
+    #[must_use]
+    pub fn take_shared(&self, size: Size) -> Option<u32> {
+        self.take_up_to(size, PhysAddr::new(u64::MAX))
+    }
+
+    /// Frees, from whichever thread.
+    ///
+    /// # Panics
+    /// It is not exactly what was allocated.
+    #[inline]
+    pub fn give_shared(&self, page: u32, size: Size) {
+        let (offset, len) = (page as usize * UNIT, size.pages as usize * UNIT);
+        // SAFETY: the mapping is at least as long as the pool's memory.
+        let start = unsafe { self.mapping.start().add(offset) };
+        let memory = NonNull::slice_from_raw_parts(start, len);
+        // SAFETY: this is the block that was taken; it was dropped, which leaks it.
+        let block = unsafe { Block::new(memory, PhysAddr::new(offset as u64)) };
+        let freed = block.map(|block| self.pool.free(block));
+        assert!(matches!(freed, Ok(Ok(()))), "{freed:?}");
+    }
+
+    #[inline]
+    fn take_up_to(&self, size: Size, highest: PhysAddr) -> Option<u32> {
+        let mut request = Request::anywhere(NonZeroUsize::new(size.pages as usize * UNIT)?);
+        request.alignment = Alignment::new(u64::from(size.align) * UNIT as u64).ok()?;
+        request.highest = highest;
+        let block = self.pool.allocate(&request).ok()?;
+        Some((block.phys().start().get() / UNIT as u64) as u32)
+    }
+}
+
+/// The last byte before that page.
+fn highest_below(page: u32) -> PhysAddr {
+    PhysAddr::new((u64::from(page) * UNIT as u64).saturating_sub(1))
+}
