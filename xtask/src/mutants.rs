@@ -212,6 +212,7 @@ mod tests {
                 "/src/observe.rs",
                 "/recorded.rs",
                 "/src/pages/bounds.rs",
+                "/src/pages/zone/audit.rs",
                 "/src/pool/tests.rs",
                 "arch-x86/src/insn.rs",
                 "arch-arm/src/map.rs",

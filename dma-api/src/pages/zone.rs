@@ -4,6 +4,9 @@
     reason = "indices into the books are not checked again and again"
 )]
 
+#[cfg(test)]
+mod audit;
+
 use super::{
     classes::{CLASSES, EXACT, are_alike, class_of},
     entry::{PageEntry, State},
