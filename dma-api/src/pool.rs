@@ -38,7 +38,7 @@ use crate::{
 /// a limit inside a zone: at most 128 free runs that seem to fit, and [`patience`](Self::set_patience) more, are looked at in
 /// each zone. In numbers, where an entry is 8 bytes: up to 16 pages anywhere that one zone has touch at most 16 entries; giving
 /// back touches 20 in each zone that the block lies in; and every other request, a refused one too,
-/// 3 × (128 + 2 × patience) + 40 in each zone, which is 808 by default. Whoever comes after others who could not wait gives back
+/// 552 + 6 × patience in each zone, which is 936 by default. Whoever comes after others who could not wait gives back
 /// their blocks too.
 ///
 /// The memory is zeroed outside of the lock; of memory that was zero at first ([`adopt_zeroed`](Self::adopt_zeroed)), only

@@ -26,13 +26,13 @@ const PAGE: u64 = 4096;
 const TAKE: u32 = 16;
 /// To give back pages of one zone.
 const GIVE: u32 = 20;
-/// To look at a run.
+/// To look at a run, and one more if it is the last of its list.
 const RUN: u32 = 3;
 /// To take any pages, for each zone: a few runs are looked at for their length and a few that are long enough for any
 /// place; then the longest ones to find a place, and again to say how long they are; and zones are looked at for
 /// runs that go on in others.
 const fn search(patience: u32) -> u32 {
-    RUN * (64 + 64 + patience + patience) + 40
+    (RUN + 1) * (64 + 64) + RUN * (patience + patience) + 40
 }
 
 /// Books, and the most entries that any call has touched.
@@ -281,4 +281,42 @@ fn calls_touch_few_entries_for_blocks_across_all_zones() {
     }
     let (_, hard, _) = bench.judge();
     assert!(hard > 4 * RUN, "{hard}");
+}
+
+#[test]
+fn a_request_that_must_lie_below_all_free_runs_touches_few_entries_however_many_classes_they_have()
+{
+    for each in [1, 2, 3] {
+        let mut bench = Bench::new(1 << 16, &[], 64);
+        // Of every class so many runs.
+        let lengths = (1..40)
+            .chain((40..400).step_by(7))
+            .flat_map(|length| [length; 3]);
+        let mut lengths = lengths
+            .enumerate()
+            .filter(|(n, _)| n % 3 < each)
+            .map(|one| one.1);
+        let mut left = 0;
+        for block in bench.shred().into_iter().skip(1) {
+            if left == 0 {
+                left = lengths.next().unwrap_or(0);
+            } else {
+                bench.give(block);
+                left -= 1;
+            }
+        }
+        let low = Request {
+            highest: PhysAddr::new(2 * PAGE),
+            alignment: Alignment::new(2 * PAGE).unwrap(),
+            ..request(1)
+        };
+        assert!(bench.take(&low).is_err());
+        let all = RUN * (64 + 64 + 64);
+        assert!(
+            bench.hard > all && bench.hard <= search(64),
+            "{each} {}",
+            bench.hard
+        );
+        bench.judge();
+    }
 }

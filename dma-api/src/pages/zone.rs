@@ -219,10 +219,7 @@ impl Zone {
         left: &mut u32,
         fit: &impl Fn(FreeRun) -> Option<u32>,
     ) -> Option<(FreeRun, u32)> {
-        for run in self.runs(table, class) {
-            if *left == 0 {
-                return None;
-            }
+        for run in self.runs(table, class).take(*left as usize) {
             *left = left.wrapping_sub(1);
             if let Some(at) = fit(run) {
                 return Some((run, at));

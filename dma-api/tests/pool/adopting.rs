@@ -251,19 +251,21 @@ fn a_pool_may_begin_with_address_0() {
 
 #[test]
 fn no_memory_is_longer_than_a_pointer_steps_or_goes_on_behind_the_last_pointer() {
-    let (pool, ram) = (pool_with(0), Ram::new(PAGE, 4096));
+    let at = |address| NonNull::new(core::ptr::without_provenance_mut::<u8>(address)).unwrap();
+    // Nobody comes to access the memory, since there is none.
+    let (pool, low) = (pool_with(0), at(PAGE));
     let half = isize::MAX.unsigned_abs() + 1;
-    let (start, len) = (ram.start.addr().get() as u64, half as u64);
-    let refused = adopt(&pool, ram.start, 0, half, alignment(PAGE), &[]);
+    let (start, len) = (PAGE as u64, half as u64);
+    let refused = adopt(&pool, low, 0, half, alignment(PAGE), &[]);
     assert_eq!(refused, Err(Error::RangeWraps { start, len }));
     // So long is what a pointer may step, but there are no entries for it.
     let units = half / PAGE - 1;
-    let refused = adopt(&pool, ram.start, 0, half - PAGE, alignment(PAGE), &[]);
+    let refused = adopt(&pool, low, 0, half - PAGE, alignment(PAGE), &[]);
     assert!(matches!(refused, Err(Error::PoolTooLarge { units: u, capacity: 0 }) if u == units));
 
     let last = usize::MAX - (PAGE - 1);
     // The last page of what pointers reach, which is refused by whoever counts entries if by anybody.
-    let cpu = NonNull::new(core::ptr::without_provenance_mut::<u8>(last)).unwrap();
+    let cpu = at(last);
     let none = Pool::with_entries(&mut new_entries(16, 2)[..0]);
     let refused = adopt(&none, cpu, 0, PAGE, alignment(PAGE), &[]);
     let (units, capacity) = (1, 0);

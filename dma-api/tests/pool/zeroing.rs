@@ -116,9 +116,12 @@ fn what_somebody_had_is_zeroed_whoever_it_was() {
 fn pages_above_one_that_somebody_had_are_zeroed_and_those_below_are_not() {
     let site = Site::zeroed(12, &[]);
     site.soil(range(0, 12), 0x55);
-    drop(raw(&site, &request_at(6, 1)));
+    let first = raw(&site, &request_at(6, 1));
+    site.soil(first.phys(), 0xee);
 
     assert!(is(&raw(&site, &request_at(7, 2)), 0));
+    site.free(first);
+    assert!(is(&raw(&site, &request_at(6, 1)), 0));
     assert!(is(&raw(&site, &request_at(4, 2)), 0x55));
     let both = raw(&site, &request_at(3, 1));
     assert!(is(&both, 0x55));
