@@ -51,7 +51,7 @@ golden_geometry:
     ldr w8, [sp]
     ldr x9, [sp, #8]
     ldr x30, [sp, #32]
-    cmp w8, #36
+    cmp w8, #41
     csel x0, x9, xzr, eq
     add sp, sp, #48
     ret

@@ -61,7 +61,7 @@ golden_geometry:
     bl _RNvNtCs_8arch_arm8geometry6decode
     ldr r1, [sp]
     ldr r0, [sp, #4]
-    cmp r1, #36
+    cmp r1, #41
     movne r0, r4
     sub sp, r11, #8
     pop {r4, r10, r11, pc}

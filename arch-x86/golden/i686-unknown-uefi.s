@@ -344,7 +344,7 @@ golden_probe:
     pushl %edi
     calll _RNvNtCs_8arch_x868geometry6decode
     addl $16, %esp
-    cmpl $36, 48(%esp)
+    cmpl $41, 48(%esp)
     jne .L1
     movl 52(%esp), %esi
 .L1:
@@ -398,7 +398,7 @@ golden_snooped_loan:
     pushl %ebx
     calll _RNvMs3_NtCs_7dma_api3mapNtB5_9DirectMap7to_phys
     addl $16, %esp
-    cmpl $36, 24(%esp)
+    cmpl $41, 24(%esp)
     jne .L1
     movl 16(%edi), %edx
     movl 20(%edi), %esi
@@ -417,7 +417,7 @@ golden_snooped_loan:
     pushl %ebx
     calll _RNvMs_NtCs_7dma_api3mapNtB4_6BusMap6to_dma
     addl $24, %esp
-    cmpl $36, 24(%esp)
+    cmpl $41, 24(%esp)
     jne .L1
     movl 32(%esp), %eax
     movl 44(%esp), %ebx

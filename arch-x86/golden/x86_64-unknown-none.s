@@ -308,7 +308,7 @@ golden_probe:
     leaq 16(%rsp), %rdx
     leaq 32(%rsp), %rcx
     callq _RNvNtCs_8arch_x868geometry6decode
-    cmpl $36, 48(%rsp)
+    cmpl $41, 48(%rsp)
     jne .L1
     movq 56(%rsp), %rbx
 .L1:
@@ -352,7 +352,7 @@ golden_snooped_loan:
     movq %rbx, %rdx
     movq %r14, %rcx
     callq _RNvMs3_NtCs_7dma_api3mapNtB5_9DirectMap7to_phys
-    cmpl $36, 24(%rsp)
+    cmpl $41, 24(%rsp)
     jne .L1
     movq 32(%rsp), %rdx
     movq 40(%rsp), %rcx
@@ -363,7 +363,7 @@ golden_snooped_loan:
     leaq 24(%rsp), %rdi
     leaq 8(%rsp), %rsi
     callq _RNvMs_NtCs_7dma_api3mapNtB4_6BusMap6to_dma
-    cmpl $36, 24(%rsp)
+    cmpl $41, 24(%rsp)
     jne .L1
     movq 32(%rsp), %rax
     movq 40(%rsp), %rcx

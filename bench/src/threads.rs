@@ -11,7 +11,7 @@ use crate::peer::{Peer, Size};
 use crate::peers::buddy_frames::BuddyFrames;
 use crate::peers::offsets::Offsets;
 use crate::peers::ours::Ours;
-use crate::peers::ours_through::{OursBitmap, OursLocked, Through};
+use crate::peers::ours_through::{OursBitmap, OursLocked, OursPerCpu, Through};
 use crate::script::{Call, Op};
 use crate::sizes::Sizes;
 use crate::stats::Spread;
@@ -58,12 +58,13 @@ impl<A: DmaAllocator + Sync> Shared for Through<A> {
 /// # Errors
 /// A pool cannot have the region.
 pub fn run(calls: usize, rounds: usize) -> Result<Vec<(&'static str, Spread)>> {
-    let pools: [(&'static str, Box<dyn Shared>); 5] = [
+    let pools: [(&'static str, Box<dyn Shared>); 6] = [
         (
             Ours::ROW.name,
             Box::new(Behind(Mutex::new(Ours::new(PAGES, &[])?))),
         ),
         (OursLocked::ROW.name, Box::new(OursLocked::new(PAGES, &[])?)),
+        (OursPerCpu::ROW.name, Box::new(OursPerCpu::new(PAGES, &[])?)),
         (OursBitmap::ROW.name, Box::new(OursBitmap::new(PAGES, &[])?)),
         (
             BuddyFrames::ROW.name,
@@ -152,9 +153,14 @@ mod tests {
         let bitmap = OursBitmap::new(PAGES, &[]).unwrap();
         let locked = OursLocked::new(PAGES, &[]).unwrap();
 
+        let per_cpu = OursPerCpu::new(PAGES, &[]).unwrap();
+
         for pool in [&bitmap as &dyn Shared, &locked] {
             assert!(throughput(pool, &streams) > 0.0);
             assert_eq!(pool.take(Size::pages(PAGES)), Some(0));
         }
+        assert!(throughput(&per_cpu, &streams) > 0.0);
+        let halves = [0, 1].map(|_| per_cpu.take_shared(Size::pages(PAGES / 2)));
+        assert!(halves == [Some(0), Some(PAGES / 2)] || halves == [Some(PAGES / 2), Some(0)]);
     }
 }

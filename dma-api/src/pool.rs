@@ -16,7 +16,7 @@ use crate::{
     limits::{Alignment, Request},
     lock::{
         once::Once,
-        returns::{END, Returns},
+        returns::{END, Returns, linked},
         turnstile::Turnstile,
     },
     memory::{Block, DmaAllocator},
@@ -316,11 +316,11 @@ impl<B: Entries> Pool<B> {
     #[inline]
     fn put_back(&self, books: &mut Books) {
         let entries = self.entries.entries();
-        let mut first = self.returns.take_all();
-        while first != END {
+        let mut link = self.returns.take_all();
+        while let Some(first) = linked(link) {
             let (block, next) = Books::returned(entries, first);
             books.give(entries, block);
-            first = next;
+            link = next;
         }
     }
 

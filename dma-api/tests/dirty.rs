@@ -83,10 +83,13 @@ fn next_dirty<A: DmaAllocator>(memory: &A) -> Vec<u8> {
     found
 }
 
-/// The same of one that is zeroed.
+/// The same of one that is zeroed, and soiled before it is given back.
 fn next_clean<A: DmaAllocator>(memory: &A) -> Vec<u8> {
     let block = memory.allocate(&request(PAGE - 1)).unwrap();
     let found = bytes(&block).to_vec();
+    let start = block.memory().cast::<u8>();
+    // SAFETY: the block has its memory for itself.
+    unsafe { start.write_bytes(0xa5, block.len_bytes()) };
     memory.free(block).unwrap();
     found
 }

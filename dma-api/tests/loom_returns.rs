@@ -28,7 +28,7 @@ mod turnstile;
 use atomic::{AtomicU32, Ordering::Relaxed};
 use exchange::exchange;
 use loom::{cell::UnsafeCell, sync::Arc, thread};
-use returns::{END, Returns};
+use returns::{END, Returns, linked};
 use turnstile::Turnstile;
 
 /// What a block's entry says: it is handed out, or it is being given back.
@@ -99,10 +99,10 @@ impl Pool {
     }
 
     fn put_back(&self, books: &UnsafeCell<Vec<usize>>) {
-        let mut first = self.returns.take_all();
-        while first != END {
+        let mut link = self.returns.take_all();
+        while let Some(first) = linked(link) {
             let number = usize::try_from(first).expect("there are few");
-            first = self.blocks[number].next.load(Relaxed);
+            link = self.blocks[number].next.load(Relaxed);
             self.put(books, number);
         }
     }

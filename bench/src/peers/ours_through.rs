@@ -3,10 +3,11 @@
 
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, anyhow};
 use dma_api::pages::{PageEntry, entries};
-use dma_api::{Alignment, BitmapPool, Block, DmaAllocator, PhysAddr, Pool, Request};
+use dma_api::{Alignment, BitmapPool, Block, DmaAllocator, PerCpu, PhysAddr, Pool, Request};
 
 use crate::mapping::Mapping;
 use crate::peer::{Books, PAGE, Peer, Row, Size};
@@ -67,6 +68,47 @@ impl Adopting for Pool<&'static mut [PageEntry]> {
     }
 }
 
+impl Adopting for PerCpu<'static, Pool<&'static mut [PageEntry]>> {
+    const ROW: Row = Row {
+        name: "ours-per-cpu",
+        package: None,
+        books: Books::Side,
+        note: "`dma_api::PerCpu` over two `Pool`s, each with half of the pages, one for each thread",
+    };
+
+    unsafe fn of(
+        mapping: &Mapping,
+        len: usize,
+        unit: Alignment,
+        _limits: &[PhysAddr],
+    ) -> Result<Self, dma_api::Error> {
+        let half = len / 2;
+        let mut pools = Vec::new();
+        for at in [0, half] {
+            let books = (0..entries(half / UNIT, 1))
+                .map(|_| PageEntry::new())
+                .collect::<Vec<_>>()
+                .leak();
+            let pool: Pool<&'static mut [PageEntry]> = Pool::with_entries(books);
+            // SAFETY: the mapping is that long, as the caller promises.
+            let start = unsafe { mapping.start().add(at) };
+            // SAFETY: the caller promises it.
+            unsafe { pool.adopt(start, PhysAddr::new(at as u64), half, unit, &[]) }?;
+            pools.push(pool);
+        }
+        Ok(Self::new(pools.leak(), this_thread))
+    }
+}
+
+/// A number of the thread's own: threads that are started one after the other have numbers in a row.
+fn this_thread() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    NUMBER.with(|number| *number)
+}
+
 impl Adopting for BitmapPool<WORDS> {
     const ROW: Row = Row {
         name: "ours-bitmap",
@@ -101,6 +143,9 @@ pub type OursBitmap = Through<BitmapPool<WORDS>>;
 
 /// The pool whose books are pages'.
 pub type OursLocked = Through<Pool<&'static mut [PageEntry]>>;
+
+/// Two pools, one for each of two threads.
+pub type OursPerCpu = Through<PerCpu<'static, Pool<&'static mut [PageEntry]>>>;
 
 // SAFETY: nothing but the pool touches the mapping, and the pool may be shared.
 unsafe impl<A: Sync> Sync for Through<A> {}

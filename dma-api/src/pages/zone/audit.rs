@@ -1,8 +1,6 @@
 //! Whether the entries of a zone say one and the same of its pages, read in two ways: page by page, and list by list.
 #![expect(
     clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
     reason = "a test calculates, and panics"
 )]
 
