@@ -118,8 +118,8 @@ impl<B: Entries> Pages<B> {
 
     /// The same, but that up to `runs` free runs are looked at for one request in one zone.
     ///
-    /// It is the bound of what a call costs: besides so many, up to 128 runs are looked at that seem to fit, and a refusal looks at
-    /// as many again to say how long the longest is. That touches at most 552 + 6 × `runs` entries in each zone, where
+    /// It is the bound of what a call costs: besides so many, up to 256 runs are looked at that seem to fit, and a refusal looks at
+    /// as many again to say how long the longest is. That touches at most 1064 + 6 × `runs` entries in each zone, where
     /// up to 16 pages anywhere that one zone has need 16. A request for up to 16 pages anywhere never needs more than one. One that is
     /// aligned, must not cross a boundary or ends inside a zone is refused when so many of the longest runs do not
     /// fit, and so is one for more than 16 pages when none of so many runs of its class is long enough. By default it is 64;

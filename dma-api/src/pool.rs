@@ -35,10 +35,10 @@ use crate::{
 ///
 /// # What it costs
 /// Up to 16 pages anywhere, and every free, take constant time. More pages, an alignment above a page, a boundary, or
-/// a limit inside a zone: at most 128 free runs that seem to fit, and [`patience`](Self::set_patience) more, are looked at in
+/// a limit inside a zone: at most 256 free runs that seem to fit, and [`patience`](Self::set_patience) more, are looked at in
 /// each zone. In numbers, where an entry is 8 bytes: up to 16 pages anywhere that one zone has touch at most 16 entries; giving
 /// back touches 20 in each zone that the block lies in; and every other request, a refused one too,
-/// 552 + 6 × patience in each zone, which is 936 by default. Whoever comes after others who could not wait gives back
+/// 1064 + 6 × patience in each zone, which is 1448 by default. Whoever comes after others who could not wait gives back
 /// their blocks too.
 ///
 /// The memory is zeroed outside of the lock; of memory that was zero at first ([`adopt_zeroed`](Self::adopt_zeroed)), only
@@ -150,7 +150,7 @@ impl<B: Entries> Pool<B> {
     /// * `limits`: the highest physical addresses of those devices that do not reach all of the memory, in any order, of which at
     ///   most [`MAX_ZONES`](crate::pages::MAX_ZONES) - 1 may lie inside of it.
     ///
-    /// At most 64 free runs are looked at for one request in one zone;
+    /// At most 64 free runs are looked at for one request in one zone, besides those that seem to fit;
     /// [`set_patience`](Self::set_patience) says otherwise.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use crate::{
 
 /// For a request that not every run of its length fits: of how many runs of one class it is seen whether it fits,
 /// and of how many in all, before a run is taken that is so long that it fits there anyway.
-const FEW: (u32, u32) = (2, 64);
+const FEW: (u32, u32) = (8, 128);
 
 /// How many runs at most are looked at for one request in one zone, unless the owner says otherwise.
 pub(super) const PATIENCE: u32 = 64;
