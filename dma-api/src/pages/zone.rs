@@ -65,7 +65,7 @@ impl Zone {
         filled: [0; WORDS],
     };
 
-    /// All pages of `first..end`, free, with the heads of its `classes` lists at `heads`.
+    /// All pages of `first..end`, free, with the heads of its `lists` lists at `heads`.
     pub(crate) fn new(table: Table<'_>, first: u32, end: u32, heads: u32, lists: u32) -> Self {
         for class in 0..lists {
             let head = heads.wrapping_add(class);
@@ -86,7 +86,7 @@ impl Zone {
 
     /// Takes the highest pages of a run that has at least so many, if there is one. For up to 16 pages it takes constant
     /// time, and for more as long as one run in the list of the length that is asked for is long enough, or any
-    /// list of greater lengths is not empty; or else each run of that one list is looked at.
+    /// list of greater lengths is not empty; or else up to `patience` runs of that one list are looked at.
     #[inline(always)]
     pub(crate) fn take(&mut self, table: Table<'_>, pages: u32, patience: u32) -> Option<u32> {
         let run = if pages <= EXACT {
