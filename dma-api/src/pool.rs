@@ -47,9 +47,9 @@ use crate::{
 /// # Who may call
 /// Where the processor has compare-and-swap the books have a spin lock of their own: several pools are several locks, and
 /// interrupts stay on. Giving back never waits: if somebody else is at the books, the block is put in a list
-/// that whoever comes next empties. So buffers may be dropped in interrupt handlers; but an interrupt handler must not allocate
-/// here, since it may have interrupted the one it would wait for: it takes [`without_waiting`](Self::without_waiting),
-/// or a [`Reserve`](crate::Reserve). Elsewhere it is a critical section, and all of it may be called from anywhere.
+/// that whoever comes next empties. So buffers may be dropped in interrupt handlers; but an interrupt handler must call nothing else
+/// here, not even [`counts`](Self::counts), since it may have interrupted the one it would wait for: to allocate it takes
+/// [`without_waiting`](Self::without_waiting), or a [`Reserve`](crate::Reserve). Elsewhere it is a critical section, and all of it may be called from anywhere.
 ///
 /// ```
 /// use dma_api::{Alignment, PhysAddr, Pool};

@@ -54,7 +54,8 @@ impl<B: Entries> Pool<B> {
     /// [`unlend`](Self::unlend) refuses them. Of a place that is not had in the end, those pages that the OS has given
     /// up are free, and the others are lent as before.
     ///
-    /// The search takes as long as there are pages and runs, for each place.
+    /// The search takes as long as there are pages and runs, for each place. If `reclaim` panics and the program goes on, the
+    /// pages of that place stay with nobody.
     ///
     /// # Errors
     /// As [`DmaAllocator::allocate`]; [`Error::StillLent`] if `reclaim` refused each place there is.
