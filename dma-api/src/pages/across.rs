@@ -49,7 +49,7 @@ impl Books {
             .max()
             .unwrap_or(0);
         let joined = self.joined(table).map(|run| run.pages).max().unwrap_or(0);
-        u64::from(longest.max(joined)) << self.frame.shift
+        self.frame.bytes(longest.max(joined))
     }
 
     /// Why a request that no free run meets is refused.

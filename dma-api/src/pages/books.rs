@@ -182,7 +182,14 @@ impl Books {
         }
         let len = size(self.frame.bytes(pages));
         let pages = pages.min(self.frame.pages.wrapping_add(1));
-        let wanted = Wanted {
+        let wanted = self.wanted_anywhere(pages, len);
+        self.take_with_care(Table(entries), &wanted)
+    }
+
+    /// So many pages, for `len` bytes, wherever they are.
+    #[inline]
+    const fn wanted_anywhere(&self, pages: u32, len: usize) -> Wanted<'static> {
+        Wanted {
             pages,
             low: 0,
             high: self.frame.pages,
@@ -190,8 +197,7 @@ impl Books {
             len,
             aligned: None,
             request: None,
-        };
-        self.take_with_care(Table(entries), &wanted)
+        }
     }
 
     /// Takes so many pages of the highest zone.
@@ -350,15 +356,7 @@ impl Books {
         let pages = (len.wrapping_sub(1) >> self.frame.shift).wrapping_add(1);
         let pages = narrow(pages.min(u64::from(self.frame.pages).wrapping_add(1)));
         let start = self.frame.memory.start().get();
-        let mut wanted = Wanted {
-            pages,
-            low: 0,
-            high: self.frame.pages,
-            ample: pages,
-            len: request.len.get(),
-            aligned: None,
-            request: None,
-        };
+        let mut wanted: Wanted<'r> = self.wanted_anywhere(pages, request.len.get());
         if request.lowest.get() > start {
             let below = request.lowest.get().wrapping_sub(start);
             let page = (below.wrapping_sub(1) >> self.frame.shift).wrapping_add(1);
@@ -421,8 +419,8 @@ impl Books {
         Some(Request { len, ..*request })
     }
 
-    #[inline]
     /// Takes pages out of a free run of one zone.
+    #[inline]
     pub(super) fn carve(&mut self, table: Table<'_>, run: FreeRun, at: u32, pages: u32) {
         let mut zones = self.zones.iter_mut().take(self.count);
         if let Some(zone) = zones.find(|zone| zone.first <= at) {

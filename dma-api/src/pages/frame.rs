@@ -66,12 +66,8 @@ impl Frame {
     }
 
     pub(crate) fn range(&self, first: u32, pages: u32) -> PhysRange {
-        let start = self
-            .memory
-            .start()
-            .get()
-            .wrapping_add(u64::from(first) << self.shift);
-        let len = u64::from(pages) << self.shift;
+        let start = self.memory.start().get().wrapping_add(self.bytes(first));
+        let len = self.bytes(pages);
         PhysRange::between(start, start.wrapping_add(len.wrapping_sub(1)))
     }
 
@@ -82,6 +78,7 @@ impl Frame {
     }
 
     /// How many bytes so many pages have.
+    #[inline]
     pub(crate) fn bytes(&self, pages: u32) -> u64 {
         u64::from(pages) << self.shift
     }
@@ -89,9 +86,8 @@ impl Frame {
     /// Why these pages are no block.
     #[cold]
     pub(super) fn not_pages(&self, first: u32, pages: u32) -> Error {
-        let offset = u64::from(first) << self.shift;
-        let phys = self.memory.start().get().wrapping_add(offset);
-        let len = size(u64::from(pages) << self.shift);
+        let phys = self.memory.start().get().wrapping_add(self.bytes(first));
+        let len = size(self.bytes(pages));
         let end = u64::from(first).wrapping_add(u64::from(pages));
         if end <= u64::from(self.pages) {
             return Error::NotAllocated { phys, len };
