@@ -8,6 +8,13 @@ use dma_api::{Alignment, PhysAddr, PhysRange, Request};
 
 use crate::peer::{Books, PAGE, Peer, Row, Size};
 
+/// Entries for so many pages in so many zones. A region lives as long as the run, or until its process ends.
+#[must_use]
+pub fn books(pages: usize, zones: usize) -> &'static mut [PageEntry] {
+    let entries = (0..entries(pages, zones)).map(|_| PageEntry::new());
+    entries.collect::<Vec<_>>().leak()
+}
+
 /// With a window from address 0 on.
 #[derive(Debug)]
 pub struct Ours {
@@ -24,12 +31,7 @@ impl Peer for Ours {
     };
 
     fn new(pages: u32, limits: &[u32]) -> Result<Self> {
-        let entries = entries(pages as usize, limits.len() + 1);
-        // A region lives as long as the run, or until its process ends.
-        let books = (0..entries)
-            .map(|_| PageEntry::new())
-            .collect::<Vec<_>>()
-            .leak();
+        let books = books(pages as usize, limits.len() + 1);
         let window = PhysRange::new(PhysAddr::new(0), u64::from(pages) * PAGE as u64)
             .map_err(|error| anyhow!("{error}"))?;
         let page = Alignment::new(PAGE as u64).map_err(|error| anyhow!("{error}"))?;

@@ -2,15 +2,17 @@
 #![expect(unsafe_code, reason = "the pools are given memory, and blocks back")]
 
 use core::num::NonZeroUsize;
+use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, anyhow};
-use dma_api::pages::{PageEntry, entries};
+use dma_api::pages::PageEntry;
 use dma_api::{Alignment, BitmapPool, Block, DmaAllocator, PerCpu, PhysAddr, Pool, Request};
 
 use crate::mapping::Mapping;
 use crate::peer::{Books, PAGE, Peer, Row, Size};
+use crate::peers::ours::books;
 
 /// Bytes that stand for a page: all of a block is zeroed, which is not what is to be measured.
 const UNIT: usize = 16;
@@ -55,17 +57,28 @@ impl Adopting for Pool<&'static mut [PageEntry]> {
         unit: Alignment,
         limits: &[PhysAddr],
     ) -> Result<Self, dma_api::Error> {
-        let entries = entries(len / UNIT, limits.len() + 1);
-        // A region lives as long as the run, or until its process ends.
-        let books = (0..entries)
-            .map(|_| PageEntry::new())
-            .collect::<Vec<_>>()
-            .leak();
-        let pool = Self::with_entries(books);
         // SAFETY: the caller promises it.
-        unsafe { pool.adopt(mapping.start(), PhysAddr::new(0), len, unit, limits) }?;
-        Ok(pool)
+        unsafe { paged(mapping, 0..len, unit, limits) }
     }
+}
+
+/// A pool of a part of a mapping's bytes, at physical addresses from 0 on for the whole of it.
+///
+/// # Safety
+/// The mapping is as long, these bytes are used for nothing else, and it outlives the pool.
+unsafe fn paged(
+    mapping: &Mapping,
+    part: Range<usize>,
+    unit: Alignment,
+    limits: &[PhysAddr],
+) -> Result<Pool<&'static mut [PageEntry]>, dma_api::Error> {
+    let pool = Pool::with_entries(books(part.len() / UNIT, limits.len() + 1));
+    // SAFETY: the caller promises that the mapping is that long.
+    let start = unsafe { mapping.start().add(part.start) };
+    let phys = PhysAddr::new(part.start as u64);
+    // SAFETY: the caller promises it.
+    unsafe { pool.adopt(start, phys, part.len(), unit, limits) }?;
+    Ok(pool)
 }
 
 impl Adopting for PerCpu<'static, Pool<&'static mut [PageEntry]>> {
@@ -84,17 +97,9 @@ impl Adopting for PerCpu<'static, Pool<&'static mut [PageEntry]>> {
     ) -> Result<Self, dma_api::Error> {
         let half = len / 2;
         let mut pools = Vec::new();
-        for at in [0, half] {
-            let books = (0..entries(half / UNIT, 1))
-                .map(|_| PageEntry::new())
-                .collect::<Vec<_>>()
-                .leak();
-            let pool: Pool<&'static mut [PageEntry]> = Pool::with_entries(books);
-            // SAFETY: the mapping is that long, as the caller promises.
-            let start = unsafe { mapping.start().add(at) };
-            // SAFETY: the caller promises it.
-            unsafe { pool.adopt(start, PhysAddr::new(at as u64), half, unit, &[]) }?;
-            pools.push(pool);
+        for part in [0..half, half..2 * half] {
+            // SAFETY: the caller promises it, and the parts do not overlap.
+            pools.push(unsafe { paged(mapping, part, unit, &[]) }?);
         }
         Ok(Self::new(pools.leak(), this_thread))
     }
