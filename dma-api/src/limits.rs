@@ -946,6 +946,38 @@ mod tests {
     }
 
     #[test]
+    fn aligned_pages_are_those_that_are_aligned_where_the_device_sees_them() {
+        let (page, len) = (Alignment::new(4).unwrap(), NonZeroUsize::MIN);
+        for (alignment, base) in [1, 2, 4, 8, 16, 32]
+            .into_iter()
+            .flat_map(|a| (0..8_u64).map(move |b| (a, b * 4)))
+        {
+            for bus_offset in [0, 1, 2, 4, 12, 20, u64::MAX - 3] {
+                let request = Request {
+                    alignment: Alignment::new(alignment).unwrap(),
+                    bus_offset,
+                    ..Request::anywhere(len)
+                };
+                let fits = |p: &u32| {
+                    let device = (base + u64::from(*p) * 4).wrapping_add(bus_offset);
+                    device.is_multiple_of(alignment)
+                };
+                let aligned = request.aligned_pages(PhysAddr::new(base), page);
+                for (low, high) in (0..12).flat_map(|low| (low..24).map(move |high| (low, high))) {
+                    let expected = (low..=high).rev().find(fits);
+                    let found = aligned.and_then(|pages| pages.highest(low, high));
+                    assert_eq!(found, expected, "{request:?} {base} {low}..={high}");
+                }
+            }
+        }
+        let bounded = Request {
+            boundary: Some(page),
+            ..Request::anywhere(len)
+        };
+        assert_eq!(bounded.aligned_pages(PhysAddr::new(0), page), None);
+    }
+
+    #[test]
     fn a_fit_at_the_end_of_the_address_space_does_not_wrap() {
         let request = Request::anywhere(NonZeroUsize::new(4096).unwrap());
         let unit = Alignment::new(4096).unwrap();
